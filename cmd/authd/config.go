@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authd/authd/internal/config"
+)
+
+func newConfig(a *app) *cobra.Command {
+	return group("config", "Check and show the configuration", "", newConfigCheck(a), newConfigPrint(a), newConfigSchema(a))
+}
+
+func newConfigCheck(a *app) *cobra.Command {
+	var (
+		path string
+		as   format
+	)
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Name every fault at once, with its file and line and how to mend it",
+		Long: `Name every fault in the configuration at once, each with its file and line and how to mend it: unknown keys, values
+that can't be, rules that don't compile, and providers that lack a setting or a plugin. The plugins are asked what they
+serve; nothing is asked of an identity provider (for that see "authd provider check").`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.configCheck(c.Context(), path, as) },
+	}
+	configFlag(c, &path)
+	formatFlag(c, &as)
+	return c
+}
+
+// verdict is what "config check" found.
+type verdict struct {
+	OK       bool           `json:"ok"`
+	Faults   []config.Fault `json:"faults"`
+	Warnings []string       `json:"warnings"`
+}
+
+func (a *app) configCheck(ctx context.Context, path string, as format) error {
+	all := &config.Faults{}
+	cfg, err := config.Load(path, a.environ)
+	if errors.As(err, &all) {
+		cfg = all.Config
+	}
+	s := a.resolve(ctx, cfg)
+	all.List = append(all.List, ruleFaults(cfg)...)
+	all.List = append(all.List, cfg.ProviderFaults(s.providers)...)
+	if as == "json" {
+		e := json.NewEncoder(a.out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		v := verdict{OK: len(all.List) == 0, Faults: append([]config.Fault{}, all.List...), Warnings: append([]string{}, s.warnings...)}
+		if err := e.Encode(v); err != nil || v.OK {
+			return err
+		}
+		return usage(errors.New("the configuration has faults"))
+	}
+	a.warn(s.warnings)
+	if len(all.List) > 0 {
+		return all
+	}
+	where := cfg.Path
+	if where == "" {
+		where = "the environment"
+	}
+	_, err = fmt.Fprintf(a.out, "%s: no faults, %d providers\n", where, len(s.providers))
+	return err
+}
+
+func newConfigPrint(a *app) *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "print",
+		Short: "Print the configuration that is in force, secrets masked",
+		Long: `Print the configuration that is in force, as TOML: the defaults, the file and the environment put together, with
+the providers that the environment switches on. Secrets are masked.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := a.read(c.Context(), path)
+			if err != nil {
+				return err
+			}
+			a.warn(s.warnings)
+			return s.config.Print(a.out, s.providers, s.types)
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func newConfigSchema(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of authd.toml, for editors",
+		Long: `Print the JSON Schema of authd.toml. With a line such as this at the top of the file many editors check and complete
+it:
+
+  #:schema ./authd.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprint(a.out, config.Schema())
+			return err
+		},
+	}
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authd/authd/internal/catalog"
+	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/providertest"
+)
+
+// typeName is what a type of providers may be called.
+var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+func newPlugin(a *app) *cobra.Command {
+	return group("plugin", "Look at provider plugins", "", newPluginList(a), newPluginDescribe(a), newPluginCheck(a))
+}
+
+// where names the directories of the plugins: the flag, else the configuration.
+type where struct {
+	config string
+	dirs   []string
+}
+
+func (w *where) flags(c *cobra.Command) {
+	configFlag(c, &w.config)
+	c.Flags().StringArrayVar(&w.dirs, "plugins-dir", nil, "directory of plugins; the configuration is not read then")
+}
+
+func (w *where) resolve(a *app) ([]string, error) {
+	if len(w.dirs) > 0 {
+		return w.dirs, nil
+	}
+	cfg, err := config.Load(w.config, a.environ)
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Server.PluginsDir, nil
+}
+
+func newPluginList(a *app) *cobra.Command {
+	var (
+		in where
+		as format
+	)
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the plugins that are found, and whether they are trusted",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dirs, err := in.resolve(a)
+			if err != nil {
+				return err
+			}
+			return as.write(a.out, pluginTable(survey(c.Context(), dirs)))
+		},
+	}
+	in.flags(c)
+	formatFlag(c, &as)
+	return c
+}
+
+// pluginRow is one plugin for programs.
+type pluginRow struct {
+	Name     string   `json:"name"`
+	Types    []string `json:"types"`
+	Version  string   `json:"version"`
+	Protocol string   `json:"protocol"`
+	SHA256   string   `json:"sha256"`
+	Trusted  bool     `json:"trusted"`
+	Usable   bool     `json:"usable"`
+	Problem  string   `json:"problem,omitempty"`
+	Path     string   `json:"path"`
+}
+
+func pluginTable(plugins []found) table {
+	t := table{header: []string{"NAME", "TYPES", "VERSION", "PROTOCOL", "SHA256", "STATE", "PATH"}}
+	rows := make([]pluginRow, len(plugins))
+	for i, f := range plugins {
+		r := pluginRow{
+			Name: f.Name, Types: typeNames(f.types()), SHA256: f.sha256, Trusted: f.Refused == "", Usable: f.problem == "",
+			Problem: strings.Join(append(slices.Clone(f.hidden), nonEmpty(f.problem)...), "; "), Path: f.Path,
+		}
+		if f.manifest != nil {
+			r.Version, r.Protocol = f.manifest.Version, fmt.Sprintf("%d.%d", sdk.ProtocolVersion, f.manifest.ProtocolMinor)
+		}
+		rows[i] = r
+		state := "trusted"
+		if r.Problem != "" && r.Usable {
+			state += ", but " + r.Problem
+		} else if r.Problem != "" {
+			state = r.Problem
+		}
+		t.rows = append(t.rows, []string{r.Name, strings.Join(r.Types, ","), r.Version, r.Protocol, r.SHA256[:min(12, len(r.SHA256))], state, r.Path})
+	}
+	t.value = rows
+	return t
+}
+
+func nonEmpty(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+func typeNames(types []sdk.Type) []string {
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.Name
+	}
+	return names
+}
+
+func newPluginDescribe(a *app) *cobra.Command {
+	var (
+		in where
+		as format
+	)
+	c := &cobra.Command{
+		Use:   "describe TYPE|PATH",
+		Short: "Show what a plugin can be configured as, and the settings it needs",
+		Long: `Show what a plugin can be configured as: each type's settings with their names in the environment. Name a type that
+one of the plugins serves, or the path of a plugin (with a slash in it).`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := a.describe(c.Context(), &in, args[0])
+			if err != nil {
+				return usage(err)
+			}
+			if as == "json" {
+				text, err := m.JSON()
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.out, "%s\n", text)
+				return err
+			}
+			return a.describeTypes(m)
+		},
+	}
+	in.flags(c)
+	formatFlag(c, &as)
+	return c
+}
+
+// describe returns the manifest of a plugin, or the part of one that is about a type.
+func (a *app) describe(ctx context.Context, in *where, what string) (*sdk.Manifest, error) {
+	if strings.ContainsRune(what, filepath.Separator) {
+		return catalog.Describe(ctx, catalog.At(what, false))
+	}
+	if !typeName.MatchString(what) {
+		return nil, fmt.Errorf("%q is neither the name of a type nor a path; a path has a %c in it", what, filepath.Separator)
+	}
+	dirs, err := in.resolve(a)
+	if err != nil {
+		return nil, err
+	}
+	plugins := survey(ctx, dirs)
+	f := serving(plugins, what)
+	if f.manifest == nil {
+		return nil, fmt.Errorf("no plugin in %s serves type %s; put authd-provider-%s there, or see authd plugin list", strings.Join(dirs, ", "), what, what)
+	}
+	t, _ := f.manifest.Type(what)
+	return &sdk.Manifest{ProtocolMinor: f.manifest.ProtocolMinor, Version: f.manifest.Version, Types: []sdk.Type{t}}, nil
+}
+
+func (a *app) describeTypes(m *sdk.Manifest) error {
+	for i, t := range m.Types {
+		if i > 0 {
+			_, _ = fmt.Fprintln(a.out) // what follows reports a broken pipe
+		}
+		text := t.Name + ": " + t.Label
+		if t.DocsURL != "" {
+			text += "\nregister an application: " + oneLine(t.DocsURL)
+		}
+		if len(t.Scopes) > 0 {
+			text += "\nscopes: " + oneLine(strings.Join(t.Scopes, " "))
+		}
+		settings := table{header: []string{"SETTING", "ENVIRONMENT", "REQUIRED", "SECRET", "DEFAULT", "HELP"}}
+		for _, s := range t.Settings {
+			settings.rows = append(settings.rows, []string{s.Name, s.Env, yes(s.Required), yes(s.Secret), s.Default, s.Help})
+		}
+		if _, err := fmt.Fprintf(a.out, "%s\n\n", text); err != nil {
+			return err
+		}
+		if err := format("text").write(a.out, settings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return ""
+}
+
+func newPluginCheck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check PATH",
+		Short: "Run the acceptance kit against a plugin, written in any language",
+		Long: `Run the acceptance kit against a plugin, written in any language: start it as the server does and see whether it
+behaves as the server expects, against an identity provider that is made for it on loopback. One line for each check;
+the exit code is 1 when one has failed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.checkPlugin(c.Context(), args[0]) },
+	}
+}
+
+func (a *app) checkPlugin(ctx context.Context, path string) error {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	// A name without a slash is a file here, never something on the PATH.
+	if info, err := os.Stat(absolute); err != nil || info.IsDir() {
+		return errors.New(strconv.Quote(path) + " is not the path of a plugin; name its executable")
+	}
+	return providertest.CheckBinary(ctx, a.out, absolute)
+}

@@ -1,0 +1,121 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+)
+
+// messageMax bounds a message in either direction.
+const messageMax = 1 << 20
+
+// dialOptions make a connection that reaches one process and no other, bound its messages and refuse go-plugin's
+// broker, by which a plugin could have authd open as many goroutines as it likes. They come after go-plugin's own
+// and win over them.
+func dialOptions(r *processRunner) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, r) }),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageMax), grpc.MaxCallSendMsgSize(messageMax)),
+		grpc.WithStatsHandler(sentWatch{}),
+		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			r.keepConn(cc)
+			if strings.HasPrefix(method, "/plugin.GRPCBroker/") {
+				return nil, status.Error(codes.Unimplemented, "authd offers plugins no connections of its own")
+			}
+			return next(ctx, desc, cc, method, opts...)
+		}),
+	}
+}
+
+// keepConn remembers a connection that go-plugin made: it forgets to close one that fails at once.
+func (r *processRunner) keepConn(cc *grpc.ClientConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, cc)
+}
+
+// closeConns closes every connection to the process.
+func (r *processRunner) closeConns() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, cc := range r.conns {
+		_ = cc.Close()
+	}
+}
+
+// dial connects to the socket of the process and makes sure that it is the process, or one of its group, that
+// listens there. It asks go-plugin's client for nothing, since that holds its lock while it dials.
+func dial(ctx context.Context, r *processRunner) (net.Conn, error) {
+	c, socket := r.process()
+	if c == nil || !c.alive() {
+		return nil, fmt.Errorf("the process has ended")
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(conn, c.pid); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// checkPeer refuses a listener of another user or process group.
+func checkPeer(conn net.Conn, group int) error {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("not a unix socket: %T", conn)
+	}
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var pid, uid int
+	var peerErr error
+	if err := raw.Control(func(fd uintptr) { pid, uid, peerErr = peer(int(fd)) }); err != nil {
+		return err
+	}
+	if peerErr != nil {
+		return fmt.Errorf("who listens on the socket can't be told: %w", peerErr)
+	}
+	if pgid, err := unix.Getpgid(pid); err != nil || pgid != group || uid != os.Geteuid() {
+		return fmt.Errorf("process %d of uid %d listens on the socket, not the plugin (%d); a wrapper script must exec the plugin", pid, uid, group)
+	}
+	return nil
+}
+
+// sentKey finds, in a call's context, the *atomic.Bool that is set once the call may have reached the plugin.
+type sentKey struct{}
+
+// sentWatch is a stats.Handler that sets it. A call that failed before can safely be made again, whatever it does.
+type sentWatch struct{}
+
+// TagRPC implements stats.Handler.
+func (sentWatch) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (sentWatch) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if _, ok := s.(*stats.OutHeader); !ok {
+		return
+	}
+	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
+		sent.Store(true)
+	}
+}
+
+// TagConn implements stats.Handler.
+func (sentWatch) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (sentWatch) HandleConn(context.Context, stats.ConnStats) {}

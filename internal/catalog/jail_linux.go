@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The jail of a plugin's process on Linux, and why each bar is put up where it is:
+//
+//   - no_new_privs is an attribute of a thread that its children inherit, so the spawner's own thread has it set
+//     and the rest of authd does not.
+//   - Pdeathsig fires when the thread that forked ends, not the process: another reason for that one thread,
+//     which lives as long as any child.
+//   - Resource limits belong to a process, so they are set from outside right after the start. In the moments
+//     before, the child runs with authd's own limits, but it knows no secret yet: settings are handed over after
+//     the handshake, which is not read before the limits are in place.
+//   - Go opens files close-on-exec, but what authd itself was started with may lack the flag; it is set for all.
+
+// jail is how the kernel is to start the process: in a group of its own, and not to outlive authd.
+func jail() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// settleThread prepares the spawner's thread.
+func settleThread() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no_new_privs can't be set: %w", err)
+	}
+	return nil
+}
+
+// closeOnExec keeps every file that authd has open out of the next child.
+func closeOnExec() error {
+	if unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return nil
+	}
+	// Before Linux 5.11 there is no such flag.
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("open files can't be kept from the plugin: %w", err)
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// confine sets the limits of a child that has just been started.
+func confine(pid int) error {
+	for _, limit := range []struct {
+		name     string
+		resource int
+		value    uint64
+	}{{"RLIMIT_CORE", unix.RLIMIT_CORE, 0}, {"RLIMIT_NOFILE", unix.RLIMIT_NOFILE, 1024}} {
+		err := unix.Prlimit(pid, limit.resource, &unix.Rlimit{Cur: limit.value, Max: limit.value}, nil)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("%s can't be set: %w", limit.name, err)
+		}
+	}
+	// When memory runs out the kernel is to take a plugin, not authd. A courtesy: not every /proc allows it.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+	return nil
+}
+
+// awaitExit returns when the process has ended and leaves it to be reaped, so that until then nothing else can
+// get its id.
+func awaitExit(pid int) {
+	for errors.Is(unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+	}
+}
+
+// peer tells which process and user listen at the other end of a connected unix socket.
+func peer(fd int) (pid, uid int, err error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(cred.Pid), int(cred.Uid), nil
+}
+
+// hasCapabilities reports whether the file gives whoever runs it more than he has.
+func hasCapabilities(path string) bool {
+	size, err := unix.Getxattr(path, "security.capability", nil)
+	return err == nil && size > 0
+}

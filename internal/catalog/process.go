@@ -1,0 +1,251 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/authd/authd/sdk"
+)
+
+// missesMax is how many health checks in a row may go unanswered.
+const missesMax = 3
+
+// launcher starts plugin processes.
+type launcher struct {
+	spawner *spawner
+	sockets *sockets
+	environ []string
+	timing  timing
+}
+
+// process is one running plugin that has shaken hands.
+type process struct {
+	*child
+	rpc     *sdk.Client
+	log     *processLog
+	suspect chan struct{} // a call got no answer
+
+	timing timing
+	client *plugin.Client
+	health grpc_health_v1.HealthClient
+	dir    string
+	hung   atomic.Bool
+	watch  sync.WaitGroup
+}
+
+// launch starts the plugin and connects to it. abort ends an attempt that waits. The error says what the plugin
+// did, in words that follow "plugin PATH".
+func (l *launcher) launch(abort context.Context, p Plugin, extra map[string]string, log *processLog) (started *process, err error) {
+	if why := p.anchor.fault(p.Path); why != "" {
+		return nil, errors.New(why)
+	}
+	path, err := filepath.EvalSymlinks(p.Path)
+	if err != nil {
+		return nil, fmt.Errorf("can't be found: %w", err)
+	}
+	dir, err := l.sockets.make()
+	if err != nil {
+		return nil, err
+	}
+	r := &processRunner{spawner: l.spawner, dir: dir, log: log, abort: abort.Done()}
+	client := plugin.NewClient(l.clientConfig(r, func(handshake []string) *exec.Cmd {
+		cmd := exec.Command(path)
+		cmd.Dir = dir
+		cmd.Env = pluginEnv(l.environ, path, extra, append(handshake, socketDirEnv(dir)))
+		return cmd
+	}))
+	conn, err := l.connect(abort, client, r)
+	if err != nil {
+		r.abandon(client)
+		return nil, err
+	}
+	started = &process{
+		rpc: sdk.NewClient(conn), health: grpc_health_v1.NewHealthClient(conn),
+		log: log, timing: l.timing, client: client, dir: dir, suspect: make(chan struct{}, 1),
+	}
+	started.child, _ = r.process()
+	started.watch.Go(started.watchHealth)
+	return started, nil
+}
+
+// clientConfig has go-plugin do as little as it can.
+func (l *launcher) clientConfig(r *processRunner, command func(handshake []string) *exec.Cmd) *plugin.ClientConfig {
+	stdout := &lineWriter{emit: r.log.stdout}
+	return &plugin.ClientConfig{
+		HandshakeConfig:  sdk.Handshake(),
+		VersionedPlugins: map[int]plugin.PluginSet{sdk.ProtocolVersion: sdk.PluginSet()},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+			r.cmd = command(cmd.Env)
+			return r, nil
+		},
+		SkipHostEnv:      true,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: r.dir},
+		StartTimeout:     l.timing.start,
+		GRPCDialOptions:  dialOptions(r),
+		SyncStdout:       stdout,
+		SyncStderr:       stdout,
+		Logger:           hclog.NewNullLogger(), // all that it has to tell is told by authd
+	}
+}
+
+// connect has go-plugin start the process and open its connection. A plugin may stop answering at any moment of
+// this and go-plugin would wait for ever, so its calls run beside a clock that kills the process.
+func (l *launcher) connect(abort context.Context, client *plugin.Client, r *processRunner) (*grpc.ClientConn, error) {
+	ctx, cancel := context.WithTimeout(abort, l.timing.start+l.timing.healthTimeout)
+	defer cancel()
+	type result struct {
+		conn *grpc.ClientConn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := openClient(client)
+		done <- result{conn, err}
+	}()
+	select {
+	case got := <-done:
+		return got.conn, got.err
+	case <-ctx.Done():
+		_ = r.Kill(ctx)
+		<-done // soon, now that the process is gone
+		if abort.Err() != nil {
+			return nil, ErrStopped
+		}
+		return nil, fmt.Errorf("did not answer within %v of its handshake", l.timing.healthTimeout)
+	}
+}
+
+// openClient is go-plugin's part of a start. Whatever a plugin may bring it to do, it does not take authd with it.
+func openClient(client *plugin.Client) (conn *grpc.ClientConn, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("made go-plugin panic: %v", cause)
+		}
+	}()
+	if _, err := client.Start(); err != nil {
+		return nil, err
+	}
+	protocol, err := client.Client()
+	if err != nil {
+		return nil, fmt.Errorf("can't be connected to: %w", err)
+	}
+	g, ok := protocol.(*plugin.GRPCClient)
+	if !ok {
+		return nil, fmt.Errorf("speaks %T, not gRPC", protocol)
+	}
+	return g.Conn, nil
+}
+
+// abandon cleans up after a launch that failed.
+func (r *processRunner) abandon(client *plugin.Client) {
+	if c, _ := r.process(); c != nil {
+		c.kill()
+		client.Kill()
+		r.closeConns()
+		<-c.drained
+	}
+	r.log.ended()
+	_ = os.RemoveAll(r.dir)
+}
+
+// stop ends the process: politely for as long as timing.stop, then by force. It returns when it is gone and its
+// directory removed. It may be called when the process has ended by itself, and must be called then too.
+func (p *process) stop() {
+	cleaned := make(chan struct{})
+	go func() {
+		defer close(cleaned)
+		p.client.Kill() // asks it to shut down; waits for ever when it does not answer
+	}()
+	timer := time.NewTimer(p.timing.stop)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+	case <-timer.C:
+		p.kill()
+	}
+	<-p.drained
+	<-cleaned
+	p.watch.Wait()
+	p.log.ended()
+	_ = os.RemoveAll(p.dir)
+}
+
+// doubt has the health of the process looked at now, because a call got no answer.
+func (p *process) doubt() {
+	select {
+	case p.suspect <- struct{}{}:
+	default:
+	}
+}
+
+// watchHealth asks the process at intervals whether it is well, and at once when there is doubt; it ends a
+// process that does not answer. It returns when the process has ended.
+func (p *process) watchHealth() {
+	tick := time.NewTicker(p.timing.healthInterval)
+	defer tick.Stop()
+	misses := 0
+	for misses < missesMax {
+		select {
+		case <-p.exited:
+			return
+		case <-tick.C:
+			misses = p.check(misses)
+		case <-p.suspect:
+			// The call was the first miss; the rest follow without a pause, so that it is soon replaced.
+			for misses = 1; misses > 0 && misses < missesMax && p.alive(); {
+				misses = p.check(misses)
+			}
+		}
+	}
+	p.hung.Store(true)
+	p.signal(syscall.SIGQUIT) // a Go program prints where it hangs
+	select {
+	case <-p.exited:
+	case <-time.After(p.timing.quit):
+		p.kill()
+	}
+}
+
+// check asks once and returns the number of misses in a row. A refusal takes as long as silence does: a process that
+// is about to end must not be taken for one that hangs.
+func (p *process) check(misses int) int {
+	ctx, cancel := context.WithTimeout(context.Background(), p.timing.healthTimeout)
+	defer cancel()
+	answer, err := p.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	if err == nil && answer.GetStatus() == grpc_health_v1.HealthCheckResponse_SERVING {
+		return 0
+	}
+	select {
+	case <-p.exited:
+	case <-ctx.Done():
+	}
+	return misses + 1
+}
+
+// end says how the process ended, with its last words. It waits for those.
+func (p *process) end() error {
+	<-p.drained
+	how := p.status()
+	if p.hung.Load() {
+		how = fmt.Sprintf("did not answer %d health checks and %s", missesMax, how)
+	}
+	if tail := p.log.tail(); tail != "" {
+		return fmt.Errorf("%s; last lines: %s", how, tail)
+	}
+	return errors.New(how)
+}

@@ -1,0 +1,135 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/authd/authd/sdk"
+)
+
+// State is where a provider stands.
+type State string
+
+// The states.
+const (
+	// StateStarting: its process is being started and configured.
+	StateStarting State = "starting"
+	// StateReady: calls are answered.
+	StateReady State = "ready"
+	// StateBackoff: it failed and is tried again later, by itself.
+	StateBackoff State = "backoff"
+	// StateMisconfigured: its settings are wrong; nothing happens before they are changed.
+	StateMisconfigured State = "misconfigured"
+	// StateRefused: its plugin is missing or must not be run.
+	StateRefused State = "refused"
+	// StateStopped: it was stopped, or not started yet.
+	StateStopped State = "stopped"
+)
+
+// Status is what an operator wants to know of a provider.
+type Status struct {
+	State State
+	// Problem is a sentence that says what is wrong and how to mend it; empty when nothing is.
+	Problem string
+	// Since is when the state began.
+	Since time.Time
+	// PID of the process; 0 when there is none.
+	PID int
+	// Restarts counts the starts after the first.
+	Restarts int
+	// Version that the plugin reports; empty until it has.
+	Version string
+	// InFlight counts the calls that are being made now.
+	InFlight int
+	// LinesDropped counts the log lines that were over the limit.
+	LinesDropped uint64
+}
+
+// instance is a process that has been configured, with what it is held to.
+type instance struct {
+	*process
+	configured sdk.Configured
+	pins       pins
+}
+
+// board is what a provider's supervisor writes and everybody else reads.
+type board struct {
+	current atomic.Pointer[instance] // :: nil unless ready; may have ended a moment ago
+	known   atomic.Pointer[sdk.Configured]
+
+	mu      sync.Mutex
+	status  Status
+	retry   time.Time     // in StateBackoff: when the next attempt begins
+	changed chan struct{} // closed at the next change
+}
+
+func newBoard() *board {
+	return &board{status: Status{State: StateStopped, Since: time.Now()}, changed: make(chan struct{})}
+}
+
+// set records a change and wakes who waits for it. It returns the new status.
+func (b *board) set(in *instance, retry time.Time, change func(*Status)) Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current.Store(in)
+	if in != nil {
+		b.known.Store(&in.configured)
+	}
+	b.retry = retry
+	b.status.Since = time.Now()
+	change(&b.status)
+	close(b.changed)
+	b.changed = make(chan struct{})
+	return b.status
+}
+
+// read returns the status, when the next attempt begins, and a channel that is closed when either changes.
+func (b *board) read() (Status, time.Time, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status, b.retry, b.changed
+}
+
+// ready returns the instance, if there is one and its process runs.
+func (b *board) ready() *instance {
+	if in := b.current.Load(); in != nil && in.alive() {
+		return in
+	}
+	return nil
+}
+
+// wait returns the instance as soon as there is one. It does not wait for what can't come in time: the error then
+// says why, and retryAfter when it may help to try again.
+func (b *board) wait(ctx context.Context, patience time.Duration) (in *instance, retryAfter time.Duration, err error) {
+	end := time.Now().Add(patience)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		status, retry, changed := b.read()
+		if in := b.ready(); in != nil {
+			return in, 0, nil
+		}
+		switch status.State {
+		case StateMisconfigured:
+			return nil, 0, fmt.Errorf("%w: %w: %s", ErrNotReady, errMisconfigured, status.Problem)
+		case StateRefused:
+			return nil, 0, fmt.Errorf("%w: %s", ErrNotReady, status.Problem)
+		case StateStopped:
+			return nil, 0, ErrStopped
+		case StateBackoff:
+			if retry.After(end) {
+				return nil, time.Until(retry), fmt.Errorf("%w: %s", ErrNotReady, status.Problem)
+			}
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return nil, time.Second, fmt.Errorf("%w after %v: %s", ErrNotReady, patience, status.State)
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		}
+	}
+}

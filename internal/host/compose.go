@@ -1,0 +1,246 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/authd/authd/internal/audit"
+	"github.com/authd/authd/internal/catalog"
+	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/identity"
+	"github.com/authd/authd/internal/keys"
+	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/policy"
+	"github.com/authd/authd/internal/session"
+	"github.com/authd/authd/internal/store"
+	"github.com/authd/authd/internal/store/open"
+	"github.com/authd/authd/internal/web"
+	"github.com/authd/authd/sdk"
+)
+
+// compose makes the parts from the configuration, each from those before it.
+func (s *Server) compose(ctx context.Context, opt Options) error {
+	for _, step := range []func(context.Context, Options) error{
+		s.composeFace, s.composeStore, s.composeProviders, s.composeLogin,
+	} {
+		if err := step(ctx, opt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// composeFace makes what needs nothing but the configuration.
+func (s *Server) composeFace(_ context.Context, opt Options) (err error) {
+	cfg := opt.Config
+	if s.publicURL, err = url.Parse(cfg.Server.PublicURL); err != nil {
+		return fmt.Errorf("server.public_url: %w", err)
+	}
+	s.https = s.publicURL.Scheme == "https"
+	s.cookieName = s.sessionCookie()
+	s.crossOrigin = http.NewCrossOriginProtection()
+	if err := s.crossOrigin.AddTrustedOrigin((&url.URL{Scheme: s.publicURL.Scheme, Host: s.publicURL.Host}).String()); err != nil {
+		return fmt.Errorf("server.public_url: %w", err)
+	}
+	if s.proxies, err = parseProxies(cfg.Server.TrustedProxies); err != nil {
+		return err
+	}
+	if s.returnTo, err = login.NewReturnTo(cfg.Server.PublicURL, cfg.Login.ReturnToAllow); err != nil {
+		return err
+	}
+	s.pages, err = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
+	return err
+}
+
+// secretKey is the one key that the host itself writes:
+//
+//	secret/session   → the session secret, when the configuration has none
+const secretKey = "secret/session"
+
+func (s *Server) composeStore(ctx context.Context, opt Options) error {
+	st, closer, err := open.Open(ctx, opt.Config.Store.URL, open.Options{})
+	if err != nil {
+		return err
+	}
+	s.store = st
+	s.closers = append(s.closers, func(context.Context) error { return closer.Close() })
+	secrets := make([][]byte, 0, 2)
+	for _, one := range opt.Config.Session.Secret {
+		secrets = append(secrets, []byte(one))
+	}
+	if len(secrets) == 0 {
+		made, err := s.ownSecret(ctx)
+		if err != nil {
+			return err
+		}
+		secrets = append(secrets, made)
+	}
+	s.ring, err = keys.NewRing(secrets...)
+	return err
+}
+
+// ownSecret returns the secret that authd made for itself, making it at the first start. Of several instances that
+// start at once, all use the one that was stored first.
+func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
+	made := keys.NewSecret()
+	_, err := s.store.Put(ctx, secretKey, []byte(made), 0, store.Absent())
+	if err == nil {
+		s.log.Warn("session.secret is not set; a secret was made and is kept in the store",
+			"mend", "authd keygen prints one; set session.secret or session.secret_file to keep it outside the store")
+		return []byte(made), nil
+	}
+	if !errors.Is(err, store.ErrConflict) {
+		return nil, fmt.Errorf("keep the session secret: %w", err)
+	}
+	item, err := s.store.Get(ctx, secretKey)
+	if err != nil {
+		return nil, fmt.Errorf("read the session secret: %w", err)
+	}
+	return item.Value, nil
+}
+
+// composeProviders finds the plugins, asks each what it serves, and joins that with what the operator set.
+func (s *Server) composeProviders(ctx context.Context, opt Options) error {
+	served, types := s.describeAll(ctx, catalog.Discover(opt.Config.Server.PluginsDir, false))
+	resolved := opt.Config.Resolve(types, opt.Environ)
+	rules := map[string]string{}
+	starts := make([]catalog.ProviderConfig, len(resolved))
+	for i, p := range resolved {
+		rules[p.ID] = p.Allow
+		starts[i] = startOf(p, served[p.Type])
+		for _, warning := range p.Warnings {
+			s.log.Warn(warning, "provider", p.ID)
+		}
+	}
+	var err error
+	if s.admission, err = policy.NewAdmission(opt.Config.Access.Allow, rules); err != nil {
+		return err
+	}
+	if s.catalog, err = catalog.New(catalog.Config{Providers: starts, Environ: opt.Environ, Log: s.log, Event: s.pluginEvent}); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.catalog.Stop)
+	s.byID = map[string]*provider{}
+	for i, p := range resolved {
+		runtime, err := s.catalog.Provider(p.ID)
+		if err != nil {
+			return err
+		}
+		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, runtime: runtime, icon: s.icon(p)}
+		s.providers, s.byID[p.ID] = append(s.providers, one), one
+	}
+	return nil
+}
+
+// startOf is a provider as the catalog runs it. A problem of the configuration keeps it from being started.
+func startOf(p config.Provider, plugin catalog.Plugin) catalog.ProviderConfig {
+	problems := make([]string, len(p.Problems))
+	for i, d := range p.Problems {
+		problems[i] = d.String()
+	}
+	return catalog.ProviderConfig{
+		ID: p.ID, Type: p.Type, Plugin: plugin, Settings: p.Settings, Secrets: p.SecretValues, Scopes: p.Scopes,
+		InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Required: p.Required, Problem: strings.Join(problems, "; "),
+	}
+}
+
+// describeAll asks all plugins at once. It returns which plugin serves a type, and all types in a fixed order; of
+// two plugins with the same type the first serves it.
+func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[string]catalog.Plugin, []sdk.Type) {
+	manifests := make([]*sdk.Manifest, len(found))
+	var asking sync.WaitGroup
+	for i, p := range found {
+		if p.Refused != "" {
+			s.log.Warn("plugin is not run", "path", p.Path, "cause", p.Refused)
+			s.audit.Write(audit.Event{Kind: audit.PluginRefused, Cause: p.Path + " " + p.Refused})
+			continue
+		}
+		asking.Go(func() {
+			manifest, err := catalog.Describe(ctx, p)
+			if err != nil {
+				s.log.Error("plugin can't be used", "path", p.Path, "cause", err.Error())
+				return
+			}
+			manifests[i] = manifest
+		})
+	}
+	asking.Wait()
+	served := map[string]catalog.Plugin{}
+	var types []sdk.Type
+	for i, manifest := range manifests {
+		if manifest == nil {
+			continue
+		}
+		for _, t := range manifest.Types {
+			if first, taken := served[t.Name]; taken {
+				s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
+				continue
+			}
+			served[t.Name] = found[i]
+			types = append(types, t)
+		}
+	}
+	return served, types
+}
+
+// pluginEvent writes what becomes of a provider's process to the audit log.
+func (s *Server) pluginEvent(e catalog.Event) {
+	kind, ok := map[catalog.State]audit.Kind{
+		catalog.StateReady: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed,
+		catalog.StateMisconfigured: audit.PluginRefused, catalog.StateRefused: audit.PluginRefused,
+	}[e.Status.State]
+	if ok {
+		s.audit.Write(audit.Event{Kind: kind, Provider: e.Provider, Cause: e.Status.Problem})
+	}
+}
+
+// composeLogin makes the way in and what remembers it.
+func (s *Server) composeLogin(_ context.Context, opt Options) error {
+	s.flow = login.New(login.Config{Setup: s.setup, Ring: s.ring, Store: s.store, ReturnTo: s.returnTo})
+	s.sessions = session.New(session.Config{
+		Store: s.store, Ring: s.ring, Lifetime: opt.Config.Session.Lifetime, IdleTimeout: opt.Config.Session.IdleTimeout,
+		Renew: s.renew, Refused: s.renewalRefused,
+	})
+	s.closers = append(s.closers, func(context.Context) error { s.sessions.Close(); return nil })
+	return nil
+}
+
+// renew asks the provider for a new token and the rules whether the person may still come in.
+func (s *Server) renew(ctx context.Context, user *identity.User, old *sdk.Token) (*sdk.Token, *identity.User, error) {
+	token, now, err := s.flow.Renew(ctx, user, old)
+	if err == nil {
+		err = s.admission.Admit(ctx, now)
+	}
+	if errors.Is(err, login.ErrDenied) || errors.Is(err, policy.ErrDenied) {
+		return nil, nil, fmt.Errorf("%w: %w", session.ErrRefused, err)
+	}
+	return token, now, err
+}
+
+func (s *Server) renewalRefused(ended *session.Session, cause error) {
+	s.log.Info("a session ended because its renewal was refused", "provider", ended.User.Provider, "cause", cause.Error())
+	s.audit.Write(audit.Event{
+		Kind: audit.RefreshRefused, Provider: ended.User.Provider, Subject: ended.User.Subject, Session: ended.Handle, Address: ended.Address,
+	})
+}
+
+// readyWithin is how long Start's caller may want to wait for providers, in tests and in demo.
+const readyWithin = 10 * time.Second
+
+// WaitReady waits until every provider that can be started is ready, at most ten seconds.
+func (s *Server) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for _, p := range s.providers {
+		if err := p.runtime.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package host
+
+import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/authd/authd/internal/session"
+)
+
+// check is ANY /auth/check, the forward-auth question of nginx's auth_request: may this request pass, and who is it?
+// The answer is 200 with the identity headers, 401, or 403; when authd can't tell it is 503, which nginx turns into
+// a refusal. The body is always empty: nginx drops an answer with a body together with its connection.
+func (s *Server) check(c *fiber.Ctx) error {
+	id := s.sessionID(c)
+	if id == "" {
+		return s.checked(c, fiber.StatusUnauthorized, anonymous)
+	}
+	// A look-up from the cache needs no deadline; one that goes to the store brings its own.
+	found, err := s.sessions.Lookup(c.UserContext(), id)
+	switch {
+	case errors.Is(err, session.ErrNoSession):
+		return s.checked(c, fiber.StatusUnauthorized, anonymous)
+	case err != nil:
+		s.log.Error("check can't be answered", "cause", err.Error())
+		return s.checked(c, fiber.StatusServiceUnavailable, anonymous)
+	}
+	grant := s.grantOf(found)
+	if grant.denied != nil {
+		return s.checked(c, fiber.StatusForbidden, anonymous)
+	}
+	return s.checked(c, fiber.StatusOK, grant.headers)
+}
+
+// checked answers with every identity header, empty ones too: what a client sent under these names must not survive.
+func (s *Server) checked(c *fiber.Ctx, status int, headers []header) error {
+	h := &c.Response().Header
+	for _, one := range headers {
+		h.SetCanonical(one.name, one.value)
+	}
+	h.SetCanonical(cacheControl, noStore)
+	c.Status(status)
+	return nil
+}
+
+var (
+	cacheControl = []byte("Cache-Control")
+	noStore      = []byte("no-store")
+)

@@ -1,0 +1,206 @@
+// Package host is authd's process and its HTTP face: it composes the other packages and decides nothing itself. It
+// is the only package that knows Fiber, whose strings are reused by the next request unless they are copied: the
+// server runs with Immutable, and what is read as bytes is copied here.
+//
+//	host.go      the process: New, Start, Addr, Stop, Run
+//	compose.go   configuration → parts
+//	routes.go    every route on one screen
+//	guard.go     what is refused before anything else; same-origin
+//	respond.go   pages, JSON, redirects, failures     errors.go  error → what people are told
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/authd/authd/internal/audit"
+	"github.com/authd/authd/internal/catalog"
+	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/keys"
+	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/policy"
+	"github.com/authd/authd/internal/session"
+	"github.com/authd/authd/internal/store"
+	"github.com/authd/authd/internal/web"
+)
+
+// Options are what a Server is made from.
+type Options struct {
+	// Config as loaded; required.
+	Config *config.Config
+	// Environ is the environment that providers' settings are read from, as os.Environ gives it.
+	Environ []string
+	// Log is the process's logger; required.
+	Log hclog.Logger
+}
+
+// Server is one authd.
+type Server struct {
+	cfg        *config.Config
+	log        hclog.Logger
+	audit      *audit.Log
+	publicURL  *url.URL
+	https      bool
+	cookieName string
+
+	store     store.Store
+	ring      *keys.Ring
+	catalog   *catalog.Catalog
+	providers []*provider          // in the order of the login page
+	byID      map[string]*provider // :: provider id → provider
+	returnTo  *login.ReturnTo
+	flow      *login.Flow
+	admission *policy.Admission
+	sessions  *session.Manager
+	pages     *web.Pages
+
+	proxies     proxies
+	limiter     limiter
+	crossOrigin *http.CrossOriginProtection
+
+	app      *fiber.App
+	listener net.Listener
+	serving  sync.WaitGroup
+	served   chan error
+	draining atomic.Bool
+	closers  []func(context.Context) error // run in reverse by Stop
+}
+
+// How long connections may take (RFC 9112 section 9.8) and how large requests may be.
+const (
+	readTimeout  = 10 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 60 * time.Second
+	stopTimeout  = 15 * time.Second
+	maxHeader    = 16 << 10
+	maxBody      = 64 << 10
+)
+
+// New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
+func New(ctx context.Context, opt Options) (_ *Server, err error) {
+	s := &Server{cfg: opt.Config, log: opt.Log, audit: audit.New(opt.Log), served: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if err := s.compose(ctx, opt); err != nil {
+		return nil, err
+	}
+	s.app = fiber.New(fiber.Config{
+		AppName: "authd", DisableStartupMessage: true, Immutable: true, CaseSensitive: true, StrictRouting: true,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: maxHeader, BodyLimit: maxBody,
+		ErrorHandler: s.unhandled, DisableHeaderNormalizing: false, Network: fiber.NetworkTCP,
+	})
+	s.app.Use(recover.New())
+	s.routes(s.app)
+	return s, nil
+}
+
+// Start starts the plugins, which become ready by themselves, and listens.
+func (s *Server) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if s.listener, err = listen(s.cfg.Server.Listen); err != nil {
+		return err
+	}
+	s.catalog.Start(context.WithoutCancel(ctx))
+	s.serving.Go(func() { s.served <- s.app.Listener(s.listener) })
+	s.closers = append(s.closers, s.drain)
+	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.providers))
+	return nil
+}
+
+// listen opens host:port, or unix:/path with a socket that only authd's own user and group may use.
+func listen(address string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("server.listen %s: %w; is another authd running there?", address, err)
+		}
+		return l, nil
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if conn, err := net.Dial("unix", path); err == nil {
+			return nil, errors.Join(fmt.Errorf("server.listen %s: another process serves this socket", address), conn.Close())
+		}
+		// Left behind by a process that was killed.
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("server.listen: %w", err)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("server.listen %s: %w", address, err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(fmt.Errorf("server.listen: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Addr is where the server listens, with the port it was given.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// URL is the public URL.
+func (s *Server) URL() string { return s.publicURL.String() }
+
+// Stop lets running requests end, then stops the plugins and closes the store, in the reverse order of starting. It
+// takes at most fifteen seconds.
+func (s *Server) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	s.draining.Store(true)
+	return s.close(ctx)
+}
+
+func (s *Server) drain(ctx context.Context) error {
+	err := s.app.ShutdownWithContext(ctx)
+	// Shutdown knows no listener that is not served yet, so it is closed in any case.
+	if closeErr := s.listener.Close(); !errors.Is(closeErr, net.ErrClosed) {
+		err = errors.Join(err, closeErr)
+	}
+	s.serving.Wait()
+	return err
+}
+
+func (s *Server) close(ctx context.Context) error {
+	var errs []error
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		errs = append(errs, s.closers[last](ctx))
+		s.closers = s.closers[:last]
+	}
+	return errors.Join(errs...)
+}
+
+// Run starts the server and stops it when ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		s.log.Info("authd is stopping")
+	case failed = <-s.served:
+	}
+	return errors.Join(failed, s.Stop(context.WithoutCancel(ctx)))
+}

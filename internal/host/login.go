@@ -1,0 +1,118 @@
+package host
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/authd/authd/internal/audit"
+	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/web"
+	"github.com/authd/authd/sdk"
+)
+
+const (
+	// startTimeout bounds the way to the identity provider, finishTimeout the way back with its several calls.
+	startTimeout  = 5 * time.Second
+	finishTimeout = 15 * time.Second
+	// autoPause is how long the login page is shown after it was skipped once: an app that still says no must not
+	// send its user round and round.
+	autoPause  = 10 * time.Second
+	autoCookie = "authd_auto"
+)
+
+// loginPage is GET /auth/login?return_to=.
+func (s *Server) loginPage(c *fiber.Ctx) error {
+	returnTo, ok := s.returnTo.Check(c.Query("return_to"))
+	if !ok {
+		s.warnReturnTo(c)
+	}
+	page := web.Login{ReturnTo: returnTo}
+	for _, p := range s.providers {
+		switch {
+		case !p.runtime.Ready():
+			page.Out = append(page.Out, web.OutProvider{ID: p.ID, Label: p.Label, Icon: p.icon})
+		case p.takesPassword():
+			page.Passwords = append(page.Passwords, web.PasswordForm{ID: p.ID, Label: p.Label, Action: "/auth/password/" + p.ID, ReturnTo: returnTo})
+		default:
+			page.Providers = append(page.Providers, web.LoginButton{ID: p.ID, Label: p.Label, Href: startPath(p.ID, returnTo), Icon: p.icon})
+		}
+	}
+	if s.cfg.Login.Auto && page.Only() && len(page.Out) == 0 && c.Cookies(autoCookie) == "" {
+		s.setCookie(c, autoCookie, "1", autoPause)
+		return s.redirect(c, page.Providers[0].Href)
+	}
+	return s.page(c, fiber.StatusOK, page)
+}
+
+// startPath is where a login through a provider begins.
+func startPath(id, returnTo string) string {
+	path := "/auth/oauth/" + id
+	if returnTo == "" || returnTo == "/" {
+		return path
+	}
+	return path + "?" + url.Values{"return_to": {returnTo}}.Encode()
+}
+
+func (s *Server) warnReturnTo(c *fiber.Ctx) {
+	s.log.Warn("return_to is not allowed; the login leads to the home page",
+		"return_to", loggable(c.Query("return_to")), "mend", "add its origin to login.return_to_allow")
+}
+
+// loggable cuts what a stranger sent to a length that a log line bears; the logger escapes the rest. A query may
+// hold secrets of an app, so only what stands before it is kept.
+func loggable(s string) string {
+	const most = 100
+	s, _, _ = strings.Cut(s, "?")
+	return s[:min(len(s), most)]
+}
+
+// startLogin is GET /auth/oauth/{id}?return_to=&login_hint=.
+func (s *Server) startLogin(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), startTimeout)
+	defer cancel()
+	started, err := s.flow.Start(ctx, login.StartRequest{
+		ProviderID: c.Params("id"), ReturnTo: c.Query("return_to"), LoginHint: c.Query("login_hint"), Cookies: s.flowCookies(c),
+	})
+	if err != nil {
+		return s.loginFailed(c, c.Params("id"), err, "/auth/login")
+	}
+	if started.ReturnToRefused {
+		s.warnReturnTo(c)
+	}
+	s.dropFlowCookies(c, started.Gone...)
+	s.setFlowCookie(c, started.Cookie)
+	return s.redirect(c, started.URL)
+}
+
+// loginFailed answers a login that came to nothing, and says so in the audit log.
+func (s *Server) loginFailed(c *fiber.Ctx, providerID string, cause error, retry string) error {
+	tell := classify(cause)
+	incident, err := s.failed(c, tell, cause, retry)
+	kind := audit.LoginFailed
+	if tell.code == failAccessDenied.code {
+		kind = audit.Denied
+	}
+	s.audit.Write(audit.Event{Kind: kind, Incident: incident, Provider: s.knownID(providerID), Address: s.clientAddress(c), Cause: tell.code})
+	return err
+}
+
+// knownID keeps ids that strangers made up out of the audit log.
+func (s *Server) knownID(id string) string {
+	if p, ok := s.byID[id]; ok {
+		return p.ID
+	}
+	return ""
+}
+
+// passwordLogin is POST /auth/password/{id}.
+func (s *Server) passwordLogin(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), finishTimeout)
+	defer cancel()
+	credentials := sdk.Credentials{Username: c.FormValue("username"), Password: c.FormValue("password")}
+	done, err := s.flow.Password(ctx, c.Params("id"), credentials, c.FormValue("return_to"))
+	return s.finish(ctx, c, done, err)
+}

@@ -1,0 +1,15 @@
+// Package realtest starts the real software that authd is tested against: nginx,
+// Keycloak, npm's oidc-provider and Chromium.
+//
+//	find.go       where a part is, and how to install it
+//	port.go       a free loopback port that no other test takes
+//	process.go    start, wait until it answers, collect its log, stop it
+//	nginx.go      StartNginx
+//	keycloak.go   StartKeycloak, SharedKeycloak
+//	node.go       StartOIDCProvider
+//	chromium.go   Chromium, Screenshot
+//
+// Every server listens on loopback and lives in a directory of its own. A part that
+// is not installed fails the test with the command that installs it; nothing is
+// skipped. Only tests import this package, and it needs a Unix system.
+package realtest

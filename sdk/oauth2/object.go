@@ -1,0 +1,244 @@
+package oauth2
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ErrJSON is wrapped by every error of ParseObject, ParseList and CheckJSON. Their texts name members, never values.
+var ErrJSON = errors.New("not acceptable JSON")
+
+// Object is a JSON object of an identity provider. Names are compared exactly, as RFC 7519 section 10.1.1 asks; its
+// methods take a member of an unexpected type for a missing one, so that no value is ever printed as something else.
+type Object map[string]json.RawMessage
+
+// ParseObject reads one JSON object. It refuses what two readers may understand differently: a repeated member (at
+// any depth), two members whose names differ in case only (at the top, where claims live), invalid UTF-8, and
+// anything after the object.
+func ParseObject(raw []byte) (Object, error) {
+	if err := CheckJSON(raw); err != nil {
+		return nil, err
+	}
+	var o Object
+	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
+		return nil, fmt.Errorf("%w: it is no object", ErrJSON)
+	}
+	return o, nil
+}
+
+// ParseList reads a JSON array of objects, each as strictly as ParseObject does.
+func ParseList(raw []byte) ([]Object, error) {
+	if err := CheckJSON(raw); err != nil {
+		return nil, err
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil || items == nil {
+		return nil, fmt.Errorf("%w: it is no list", ErrJSON)
+	}
+	list := make([]Object, len(items))
+	for i, item := range items {
+		var err error
+		if list[i], err = ParseObject(item); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// CheckJSON tells whether raw is one JSON value that every reader understands alike; see ParseObject.
+func CheckJSON(raw []byte) error {
+	if !utf8.Valid(raw) || !json.Valid(raw) {
+		return fmt.Errorf("%w: it does not parse", ErrJSON)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return checkValue(d, 0)
+}
+
+// maxDepth bounds nesting; what identity providers say is flat.
+const maxDepth = 64
+
+// checkValue walks over one value that is known to be well-formed.
+func checkValue(d *json.Decoder, depth int) error {
+	open, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("%w: it does not parse", ErrJSON)
+	}
+	if _, nested := open.(json.Delim); !nested {
+		return nil
+	}
+	if depth == maxDepth {
+		return fmt.Errorf("%w: it is nested too deeply", ErrJSON)
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if open == json.Delim('{') {
+			if err := checkName(d, seen, depth == 0); err != nil {
+				return err
+			}
+		}
+		if err := checkValue(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token() // the closing one
+	return err
+}
+
+// checkName reads a member's name and refuses one that was seen before.
+func checkName(d *json.Decoder, seen map[string]bool, foldCase bool) error {
+	token, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("%w: it does not parse", ErrJSON)
+	}
+	name, _ := token.(string)
+	key := name
+	if foldCase {
+		key = foldName(name)
+	}
+	if seen[key] {
+		return fmt.Errorf("%w: the member %.40q is there twice, or in two spellings", ErrJSON, name)
+	}
+	seen[key] = true
+	return nil
+}
+
+// foldName maps the names that a case-insensitive reader would take for one to one and the same, with Unicode's odd
+// ones (the long s, the Kelvin sign) among them.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
+}
+
+// Has tells whether the member is there at all, null included.
+func (o Object) Has(name string) bool {
+	_, ok := o[name]
+	return ok
+}
+
+// String returns a string member; "" when it is missing or no string.
+func (o Object) String(name string) string {
+	s, _ := decode[string](o[name])
+	return s
+}
+
+// Bool returns a boolean member; nil when it is missing or no boolean.
+func (o Object) Bool(name string) *bool {
+	b, ok := decode[bool](o[name])
+	if !ok {
+		return nil
+	}
+	return &b
+}
+
+// Int returns an integer member of up to 64 bits.
+func (o Object) Int(name string) (int64, bool) {
+	raw := o[name]
+	if !startsNumber(raw) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	return n, err == nil
+}
+
+// Time returns a NumericDate member (RFC 7519 section 2), which may have a fraction.
+func (o Object) Time(name string) (time.Time, bool) {
+	raw := o[name]
+	if !startsNumber(raw) {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	const year9999 = 253402300799
+	if err != nil || math.Abs(seconds) > year9999 {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(seconds), 0), true
+}
+
+// Strings returns a member that is a list of strings, leaving out what is none, or one string alone, as a list.
+func (o Object) Strings(name string) []string {
+	return stringsOf(o[name])
+}
+
+// Object returns a member that is an object; nil, on which every method works, when it is missing or none.
+func (o Object) Object(name string) Object {
+	inner, _ := decode[Object](o[name])
+	return inner
+}
+
+// Find is Strings for a name that may be a path of members joined by dots, as realm_access.roles. A member that has
+// the whole name, dots and all, goes first: names such as https://example.com/groups are in use.
+func (o Object) Find(path string) []string {
+	if o.Has(path) {
+		return o.Strings(path)
+	}
+	for {
+		head, tail, more := strings.Cut(path, ".")
+		if !more {
+			return o.Strings(path)
+		}
+		o, path = o.Object(head), tail
+	}
+}
+
+// Set puts a value that marshals to JSON into the object; it is for values that surely do.
+func (o Object) Set(name string, value any) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		delete(o, name)
+		return
+	}
+	o[name] = raw
+}
+
+// JSON returns the object as JSON, its members sorted by name.
+func (o Object) JSON() json.RawMessage {
+	raw, err := json.Marshal(map[string]json.RawMessage(o))
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+func stringsOf(raw json.RawMessage) []string {
+	if s, ok := decode[string](raw); ok {
+		return []string{s}
+	}
+	items, _ := decode[[]json.RawMessage](raw)
+	var list []string
+	for _, item := range items {
+		if s, ok := decode[string](item); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// decode reports false for null, which encoding/json would turn into a zero value.
+func decode[T any](raw json.RawMessage) (value T, ok bool) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return value, false
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		var none T
+		return none, false
+	}
+	return value, true
+}
+
+func startsNumber(raw json.RawMessage) bool {
+	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
+}

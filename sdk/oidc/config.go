@@ -1,0 +1,98 @@
+package oidc
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/oauth2"
+)
+
+// Config is an OpenID Connect provider as data.
+type Config struct {
+	// Issuer is the issuer identifier, byte by byte as the identity provider writes it.
+	Issuer string
+	// IssuerSetting is the setting to name when the issuer is wrong; empty: issuer.
+	IssuerSetting string
+	// ClientID must be set; an empty ClientSecret makes a public client.
+	ClientID, ClientSecret string
+	// AuthMethod is client_secret_basic, client_secret_post or none. Empty: none without a secret, otherwise basic
+	// unless the discovery document offers only post.
+	AuthMethod string
+	// Endpoint overrides what the discovery document says, one by one.
+	Endpoint Endpoint
+	// NoDiscovery takes Endpoint alone, without any discovery document.
+	NoDiscovery bool
+	// Params are fixed parameters of the authorization request.
+	Params url.Values
+	// TrustedAudiences may stand beside this client in an ID token's aud; azp must then be this client.
+	TrustedAudiences []string
+	// NoUserInfo leaves the userinfo endpoint alone, so that the ID token must hold everything.
+	NoUserInfo bool
+	// EmailVerifiedString takes the string "true" in email_verified for true. Without it only the boolean counts.
+	EmailVerifiedString bool
+	// GroupsClaim is the claim that lists groups; it may be a path of members joined by dots. Empty: groups.
+	GroupsClaim string
+	// Map is called last with all claims and the user made from the standard ones, which it may change; nil: nothing
+	// to change. Sub stays what it is.
+	Map func(claims oauth2.Object, u *sdk.User) error
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// Endpoint holds the endpoints that a discovery document names (OpenID Connect Discovery 1.0 section 3).
+type Endpoint struct {
+	Authorize, Token, UserInfo, JWKS, Revoke, EndSession string
+}
+
+// Settings are those of a type whose client may be public: client_id, client_secret and the Tuning, with environment
+// names that begin with prefix, e.g. OAUTH_OKTA.
+func Settings(prefix string) []sdk.Setting {
+	client := sdk.ClientSettings(prefix)
+	client[1].Required = false
+	client[1].Help = "Client secret that belongs to the client ID; leave it out for a public client, which PKCE alone protects."
+	return append(client, Tuning(prefix)...)
+}
+
+// Tuning are the settings that every OpenID Connect type may offer.
+func Tuning(prefix string) []sdk.Setting {
+	return []sdk.Setting{
+		{
+			Name: "token_endpoint_auth_method", Env: prefix + "_TOKEN_ENDPOINT_AUTH_METHOD", Pattern: "client_secret_basic|client_secret_post|none",
+			Help: "How the client shows itself to the token endpoint: client_secret_basic, client_secret_post or none. Left out, the discovery document decides.",
+		},
+		{
+			Name: "userinfo", Env: prefix + "_USERINFO", Default: "true", Pattern: "true|false",
+			Help: "Whether to ask the userinfo endpoint too (true or false); the ID token alone is quicker if it holds every claim.",
+		},
+		{
+			Name: "groups_claim", Env: prefix + "_GROUPS_CLAIM", Default: "groups",
+			Help: "Claim that lists the user's groups; a path such as realm_access.roles reaches into objects.",
+		},
+	}
+}
+
+// FromSettings fills a Config with what Settings or Tuning declare. The caller adds the issuer.
+func FromSettings(cfg sdk.Config) Config {
+	return Config{
+		ClientID:     cfg.Settings["client_id"],
+		ClientSecret: cfg.Settings["client_secret"],
+		AuthMethod:   cfg.Settings["token_endpoint_auth_method"],
+		NoUserInfo:   cfg.Settings["userinfo"] != "" && !cfg.Bool("userinfo"),
+		GroupsClaim:  cfg.Settings["groups_claim"],
+	}
+}
+
+func (c Config) issuerSetting() string {
+	if c.IssuerSetting == "" {
+		return "issuer"
+	}
+	return c.IssuerSetting
+}
+
+func (c Config) groupsClaim() string {
+	if c.GroupsClaim == "" {
+		return "groups"
+	}
+	return c.GroupsClaim
+}

@@ -1,0 +1,243 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/oauth2"
+)
+
+// Provider is an OpenID Connect provider. It implements sdk.Provider, sdk.OpenID, sdk.Refresher, sdk.EndSessioner,
+// sdk.LogoutTokenVerifier and sdk.Checker.
+type Provider struct {
+	config   Config
+	scopes   []string
+	http     *http.Client
+	insecure bool
+	now      func() time.Time
+	meta     *document[*metadata] // :: nil without discovery
+	static   *metadata            // :: nil with discovery
+	keys     *document[[]jose.JSONWebKey]
+}
+
+// New makes the provider. Unless NoDiscovery is set it reads the discovery document, which is read again in use, at
+// most hourly. What it returns is a *Provider, which can also be asked for sdk.Revoker where there is a revocation
+// endpoint.
+//
+// Errors: source config for settings that can't be used, an issuer other than the configured one among them; source
+// upstream when the discovery document can't be had or says what can't be, which may be better later.
+func New(ctx context.Context, cfg sdk.Config, c Config) (sdk.Provider, error) {
+	p := &Provider{config: c, scopes: cfg.Scopes, http: cfg.HTTP, insecure: cfg.InsecureHTTP, now: c.Now}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	p.keys = &document[[]jose.JSONWebKey]{fetch: p.fetchKeys, now: p.now}
+	m, err := p.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.authStyle(m); err != nil {
+		return nil, err
+	}
+	if m.endpoint.Revoke != "" {
+		return struct {
+			*Provider
+			revoker
+		}{p, revoker{p}}, nil
+	}
+	return p, nil
+}
+
+// begin checks the configuration and gets the first metadata.
+func (p *Provider) begin(ctx context.Context) (*metadata, error) {
+	c := p.config
+	if c.ClientID == "" {
+		return nil, sdk.ConfigErrorf("client_id", "is not set")
+	}
+	if err := oauth2.ValidateEndpoint(c.Issuer, p.insecure); err != nil || strings.Contains(c.Issuer, "?") {
+		return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no issuer: %q is not an https URL without a query (%v)", c.Issuer, err)
+	}
+	for _, one := range c.Endpoint.all() {
+		if *one.url == "" {
+			continue
+		}
+		if err := oauth2.ValidateEndpoint(*one.url, p.insecure); err != nil {
+			return nil, sdk.ConfigErrorf(one.name, "%v", err)
+		}
+	}
+	if c.NoDiscovery {
+		var err error
+		p.static, err = c.staticMetadata()
+		return p.static, err
+	}
+	p.meta = &document[*metadata]{fetch: p.fetchMetadata, now: p.now}
+	return p.meta.get(ctx)
+}
+
+// metadata returns the metadata in use, read anew when they are old.
+func (p *Provider) metadata(ctx context.Context) (*metadata, error) {
+	if p.static != nil {
+		return p.static, nil
+	}
+	return p.meta.get(ctx)
+}
+
+// current returns the metadata in use without any request.
+func (p *Provider) current() *metadata {
+	if p.static != nil {
+		return p.static
+	}
+	return p.meta.peek()
+}
+
+// Metadata implements sdk.OpenID.
+func (p *Provider) Metadata() sdk.Metadata {
+	m := p.current()
+	return sdk.Metadata{Issuer: m.issuer, ResponseIssSupported: m.responseIss}
+}
+
+// authStyle decides how the client shows itself to the token endpoint. The first that is possible is taken and no
+// other tried, since a second try would send the code twice.
+func (p *Provider) authStyle(m *metadata) (oauth2.AuthStyle, error) {
+	style := oauth2.AuthStyle(p.config.AuthMethod)
+	offered := m.authMethods
+	switch {
+	case style == oauth2.AuthNone || style == "" && p.config.ClientSecret == "":
+		return oauth2.AuthNone, nil
+	case p.config.ClientSecret == "":
+		return "", sdk.ConfigErrorf("client_secret", "is not set, but token_endpoint_auth_method = %q needs it", style)
+	case style == oauth2.AuthBasic || style == oauth2.AuthPost:
+		return style, nil
+	case style != "":
+		return "", sdk.ConfigErrorf("token_endpoint_auth_method", "%q is not known; use client_secret_basic, client_secret_post or none", style)
+	case len(offered) == 0 || slices.Contains(offered, string(oauth2.AuthBasic)):
+		return oauth2.AuthBasic, nil
+	case slices.Contains(offered, string(oauth2.AuthPost)):
+		return oauth2.AuthPost, nil
+	}
+	return "", sdk.ConfigErrorf("token_endpoint_auth_method", "the identity provider offers only %.100q; allow client_secret_basic or client_secret_post there", offered)
+}
+
+// client makes the OAuth client for the metadata in use.
+func (p *Provider) client(ctx context.Context) (*oauth2.Client, *metadata, error) {
+	m, err := p.metadata(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	style, err := p.authStyle(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := p.plain()
+	c.ID, c.Secret, c.AuthStyle = p.config.ClientID, p.config.ClientSecret, style
+	c.TokenURL, c.RevokeURL = m.endpoint.Token, m.endpoint.Revoke
+	return c, m, nil
+}
+
+// AuthorizeParams implements sdk.Provider.
+func (p *Provider) AuthorizeParams(_ context.Context, in sdk.AuthorizeRequest) (sdk.AuthorizeParams, error) {
+	scope := in.Scope
+	if len(scope) == 0 {
+		scope = p.scopes
+	}
+	if !slices.Contains(scope, "openid") {
+		scope = append([]string{"openid"}, scope...)
+	}
+	maxAge := ""
+	if in.MaxAge > 0 {
+		maxAge = strconv.FormatInt(int64(in.MaxAge/time.Second), 10)
+	}
+	return sdk.AuthorizeParams{
+		Endpoint: p.current().endpoint.Authorize,
+		Params: oauth2.AuthorizeValues(p.config.Params, map[string]string{
+			"scope": strings.Join(scope, " "), "prompt": in.Prompt, "login_hint": in.LoginHint, "max_age": maxAge,
+		}),
+	}, nil
+}
+
+// GetToken implements sdk.Provider: it redeems the code and verifies the ID token, which must be there.
+func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
+	c, m, err := p.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkResponseIssuer(in.Params, m.issuer); err != nil {
+		return nil, err
+	}
+	t, err := c.Exchange(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if t.IDToken == "" {
+		return nil, sdk.UpstreamErrorf("the token response holds no id_token; the client may not be registered for OpenID Connect (scope openid)")
+	}
+	_, err = p.verifyIDToken(ctx, t.IDToken, expectation{nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, accessToken: t.AccessToken})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkResponseIssuer compares the iss of the authorization response (RFC 9207 section 2.4), if it is there. That it
+// must be there, where metadata promise it, is for authd to see to.
+func checkResponseIssuer(params url.Values, issuer string) error {
+	for _, iss := range params["iss"] {
+		if iss != issuer {
+			return sdk.UpstreamErrorf("the authorization response comes from another issuer: %.100q", iss)
+		}
+	}
+	return nil
+}
+
+// GetUserInfo implements sdk.Provider. An ID token in t is verified again, but for its end and its nonce, which
+// GetToken saw to. A token without one, as a refresh may give, needs the userinfo endpoint.
+func (p *Provider) GetUserInfo(ctx context.Context, t *sdk.Token) (*sdk.User, error) {
+	var id, info oauth2.Object
+	if t.IDToken != "" {
+		var err error
+		if id, err = p.verifyIDToken(ctx, t.IDToken, expectation{expired: true}); err != nil {
+			return nil, err
+		}
+	}
+	m, err := p.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.endpoint.UserInfo != "" && !p.config.NoUserInfo {
+		if info, err = p.userInfo(ctx, m, t, id); err != nil {
+			return nil, err
+		}
+	}
+	if id == nil && info == nil {
+		return nil, sdk.UpstreamErrorf("there is neither an ID token nor a userinfo endpoint to tell who this is")
+	}
+	return p.user(merge(id, info))
+}
+
+// userInfo asks the userinfo endpoint (OpenID Connect Core section 5.3).
+func (p *Provider) userInfo(ctx context.Context, m *metadata, t *sdk.Token, id oauth2.Object) (oauth2.Object, error) {
+	raw, err := p.plain().GetJSON(ctx, m.endpoint.UserInfo, t)
+	if err != nil {
+		return nil, err
+	}
+	info, err := oauth2.ParseObject(raw)
+	if err != nil {
+		return nil, sdk.UpstreamErrorf("userinfo: %w", err)
+	}
+	sub := info.String("sub")
+	if !oauth2.IsSubject(sub) {
+		return nil, sdk.UpstreamErrorf("userinfo: it has no sub of 1 to 255 ASCII characters")
+	}
+	if id != nil && sub != id.String("sub") {
+		return nil, sdk.UpstreamErrorf("userinfo: its sub is not the ID token's, so it is about somebody else")
+	}
+	return info, nil
+}

@@ -1,0 +1,83 @@
+package oidc
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/oauth2"
+)
+
+// RefreshToken implements sdk.Refresher. An ID token in the answer must be about the same user, from the same issuer
+// and for the same client as before (OpenID Connect Core section 12.2); if it is not, the error is of source user with
+// the code invalid_grant, because the session must end. An answer without an ID token gives a token without one.
+func (p *Provider) RefreshToken(ctx context.Context, old *sdk.Token) (*sdk.Token, error) {
+	c, _, err := p.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.Refresh(ctx, old.RefreshToken)
+	if err != nil || t.IDToken == "" {
+		return t, err
+	}
+	claims, err := p.verifyIDToken(ctx, t.IDToken, expectation{accessToken: t.AccessToken})
+	if err == nil && old.IDToken != "" && subjectOf(old.IDToken) != claims.String("sub") {
+		err = errIdentity
+	}
+	if errors.Is(err, errIdentity) {
+		return nil, sdk.UserErrorf("invalid_grant", "the refreshed ID token: %w", errIdentity)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// subjectOf reads the sub of an ID token that was verified when it came. The key that signed it may be gone by now.
+func subjectOf(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	claims, err := oauth2.ParseObject(payload)
+	if err != nil {
+		return ""
+	}
+	return claims.String("sub")
+}
+
+// revoker is the capability of providers with a revocation endpoint.
+type revoker struct{ p *Provider }
+
+// RevokeToken implements sdk.Revoker.
+func (r revoker) RevokeToken(ctx context.Context, t *sdk.Token) error {
+	c, m, err := r.p.client(ctx)
+	if err != nil || m.endpoint.Revoke == "" {
+		return err
+	}
+	return c.Revoke(ctx, t)
+}
+
+// EndSession implements sdk.EndSessioner (OpenID Connect RP-Initiated Logout 1.0 section 2).
+func (p *Provider) EndSession(_ context.Context, in sdk.EndSessionRequest) (string, error) {
+	endpoint := p.current().endpoint.EndSession
+	if endpoint == "" {
+		return "", nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", sdk.UpstreamErrorf("end_session_endpoint does not parse as a URL")
+	}
+	u.RawQuery = oauth2.AuthorizeValues(u.Query(), map[string]string{
+		"client_id": p.config.ClientID, "id_token_hint": in.IDTokenHint,
+		"post_logout_redirect_uri": in.PostLogoutRedirectURI, "state": in.State,
+	}).Encode()
+	return u.String(), nil
+}
