@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -48,14 +47,11 @@ func (a *app) configCheck(ctx context.Context, path string, as format) error {
 		cfg = all.Config
 	}
 	s := a.resolve(ctx, cfg)
-	all.List = append(all.List, ruleFaults(cfg)...)
-	all.List = append(all.List, cfg.ProviderFaults(s.providers)...)
+	all.Add(ruleFaults(cfg)...)
+	all.Add(cfg.ProviderFaults(s.providers)...)
 	if as == "json" {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
 		v := verdict{OK: len(all.List) == 0, Faults: append([]config.Fault{}, all.List...), Warnings: append([]string{}, s.warnings...)}
-		if err := e.Encode(v); err != nil || v.OK {
+		if err := writeJSON(a.out, v); err != nil || v.OK {
 			return err
 		}
 		return usage(errors.New("the configuration has faults"))

@@ -44,10 +44,7 @@ type table struct {
 // write prints the result in the chosen format.
 func (f format) write(w io.Writer, t table) error {
 	if f == "json" {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(t.value)
+		return writeJSON(w, t.value)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{t.header}, t.rows...) {
@@ -62,4 +59,11 @@ func (f format) write(w io.Writer, t table) error {
 		}
 	}
 	return tw.Flush()
+}
+
+func writeJSON(w io.Writer, value any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(value)
 }

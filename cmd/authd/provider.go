@@ -78,7 +78,9 @@ func providerTable(s *state) table {
 }
 
 // redirectURI is what has to be registered at the identity provider.
-func (s *state) redirectURI(p config.Provider) string { return s.config.Server.PublicURL + p.CallbackPath }
+func (s *state) redirectURI(p config.Provider) string {
+	return s.config.Server.PublicURL + p.CallbackPath
+}
 
 func newProviderCheck(a *app) *cobra.Command {
 	var (
@@ -164,17 +166,14 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 
 	settled := make(chan catalog.Status, 1)
 	plugins, err := catalog.New(catalog.Config{
-		Environ: environ,
-		Providers: []catalog.ProviderConfig{{
-			ID: p.ID, Type: p.Type, Plugin: serving(s.plugins, p.Type).Plugin, Settings: p.Settings, Secrets: p.SecretValues,
-			Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM,
-		}},
+		Environ: environ, Providers: []catalog.ProviderConfig{s.start(p)},
 		Event: func(e catalog.Event) {
-			if e.Status.State != catalog.StateStarting {
-				select {
-				case settled <- e.Status:
-				default: // the first one counts
-				}
+			if e.Status.State == catalog.StateStarting {
+				return
+			}
+			select {
+			case settled <- e.Status:
+			default: // the first one counts
 			}
 		},
 	})
@@ -200,6 +199,14 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 	declared(running, add)
 	probe(ctx, running, add)
 	return findings, nil
+}
+
+// start is a provider as the catalog runs it.
+func (s *state) start(p config.Provider) catalog.ProviderConfig {
+	return catalog.ProviderConfig{
+		ID: p.ID, Type: p.Type, Plugin: serving(s.plugins, p.Type).Plugin, Settings: p.Settings, Secrets: p.SecretValues,
+		Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM,
+	}
 }
 
 // declared tells what the provider said when it got its settings.

@@ -37,27 +37,40 @@ func (a *app) run(ctx context.Context, args []string) int {
 // newRoot is the tree of all commands.
 func newRoot(a *app) *cobra.Command {
 	root := group("authd", "Log people in through any identity provider, and tell applications who they are", "")
-	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SilenceErrors, root.SilenceUsage, root.SuggestionsMinimumDistance = true, true, 2
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.running = true }
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	root.AddCommand(
 		newServe(a), newDemo(a),
-		newConfig(a), newPlugin(a), newProvider(a),
+		newConfig(a), newPlugin(a), newProvider(a), newSession(a),
 		newKeygen(a), newVersion(a),
 	)
 	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args, c.RunE = noSuchCommand, help
+	}
 	return root
 }
 
 // group is a command that only holds others.
 func group(use, short, long string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noSuchCommand, RunE: help}
 	c.AddCommand(children...)
 	return c
+}
+
+func help(c *cobra.Command, _ []string) error { return c.Help() }
+
+// noSuchCommand is about the arguments of a command that only holds others.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if guesses := c.SuggestionsFor(args[0]); len(guesses) > 0 {
+		return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], c.CommandPath(), strings.Join(guesses, " or "))
+	}
+	return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
 }
 
 // codeError is an error that decides the exit code itself.

@@ -168,7 +168,8 @@ func ruleFaults(cfg *config.Config) []config.Fault {
 	var faults []config.Fault
 	try := func(path, rule string) {
 		if _, err := policy.Compile(path, rule); err != nil {
-			summary := strings.TrimPrefix(oneLine(err.Error()), path+": ")
+			// What follows the first line is a picture of the rule.
+			summary, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), path+": "), "\n")
 			faults = append(faults, cfg.FaultAt(path, summary, "rules are CEL expressions over user and claims"))
 		}
 	}

@@ -76,8 +76,7 @@ func try[T any](ctx context.Context, in *instance, m method[T]) (answer T, sent 
 // lost reports whether the call failed because the process is gone. The connection breaks a moment before the
 // process is known to have ended.
 func lost(ctx context.Context, in *instance, err error) bool {
-	var answered *sdk.Error
-	if errors.As(err, &answered) || status.Code(err) != codes.Unavailable {
+	if !broken(ctx, err) {
 		return false
 	}
 	if sleep(ctx, endTime, in.exited) || ctx.Err() != nil {
@@ -85,6 +84,16 @@ func lost(ctx context.Context, in *instance, err error) bool {
 		return false
 	}
 	return true
+}
+
+// broken reports whether the connection failed: it broke, or was closed since the process has ended.
+func broken(ctx context.Context, err error) bool {
+	var answered *sdk.Error
+	if errors.As(err, &answered) || ctx.Err() != nil {
+		return false
+	}
+	code := status.Code(err)
+	return code == codes.Unavailable || code == codes.Canceled
 }
 
 // enter takes one of the places for calls.
@@ -135,7 +144,7 @@ func (p *Provider) callError(ctx context.Context, name string, err error) *CallE
 		out.Kind, out.RetryAfter = KindUnavailable, time.Second
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
 		out.Kind = KindUpstreamTimeout
-	case status.Code(err) == codes.Unavailable:
+	case broken(ctx, err):
 		out.Kind, out.RetryAfter = KindUnavailable, time.Second
 	case status.Code(err) == codes.Unimplemented:
 		out.Kind, out.Err = KindFault, fmt.Errorf("%w: %w", ErrUnsupported, out.Err)

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -23,7 +24,7 @@ const messageMax = 1 << 20
 // and win over them.
 func dialOptions(r *processRunner) []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, r) }),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return r.dial(ctx) }),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageMax), grpc.MaxCallSendMsgSize(messageMax)),
 		grpc.WithStatsHandler(sentWatch{}),
 		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -50,23 +51,36 @@ func (r *processRunner) closeConns() {
 	for _, cc := range r.conns {
 		_ = cc.Close()
 	}
+	if r.first != nil {
+		_ = r.first.Close()
+	}
 }
 
-// dial connects to the socket of the process and makes sure that it is the process, or one of its group, that
-// listens there. It asks go-plugin's client for nothing, since that holds its lock while it dials.
-func dial(ctx context.Context, r *processRunner) (net.Conn, error) {
-	c, socket := r.process()
-	if c == nil || !c.alive() {
-		return nil, fmt.Errorf("the process has ended")
+// dial connects to the process: by the connection that Start has made and judged or, should that have broken, by
+// a new one. It asks go-plugin's client for nothing, since that holds its lock while it dials.
+func (r *processRunner) dial(ctx context.Context) (net.Conn, error) {
+	r.mu.Lock()
+	c, socket, conn := r.child, r.socket, r.first
+	r.first = nil
+	r.mu.Unlock()
+	switch {
+	case conn != nil:
+		return conn, nil
+	case c == nil || !c.alive():
+		return nil, errors.New("the process has ended")
 	}
+	return connect(ctx, socket, c.pid)
+}
+
+// connect makes sure that it is the process that was started, or one of its group, that listens on the socket.
+func connect(ctx context.Context, socket string, group int) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("does not listen where it said: %w", err)
 	}
-	if err := checkPeer(conn, c.pid); err != nil {
-		_ = conn.Close()
-		return nil, err
+	if err := checkPeer(conn, group); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
 }
@@ -87,10 +101,10 @@ func checkPeer(conn net.Conn, group int) error {
 		return err
 	}
 	if peerErr != nil {
-		return fmt.Errorf("who listens on the socket can't be told: %w", peerErr)
+		return fmt.Errorf("has a socket of which it can't be told who listens: %w", peerErr)
 	}
 	if pgid, err := unix.Getpgid(pid); err != nil || pgid != group || uid != os.Geteuid() {
-		return fmt.Errorf("process %d of uid %d listens on the socket, not the plugin (%d); a wrapper script must exec the plugin", pid, uid, group)
+		return fmt.Errorf("has process %d of uid %d listen on its socket, which is not its own (%d); a wrapper script must exec the plugin", pid, uid, group)
 	}
 	return nil
 }

@@ -290,7 +290,9 @@ func checkType(t sdk.Type) error {
 		return fmt.Errorf("has %d settings, more than %d", len(t.Settings), paramsMax)
 	}
 	if t.DocsURL != "" {
-		if _, err := webURL("the documentation URL", t.DocsURL, false); err != nil {
+		// A fragment is what leads to the right chapter; this URL is only ever read by people.
+		page, _, _ := strings.Cut(t.DocsURL, "#")
+		if _, err := webURL("the documentation URL", page, false); err != nil {
 			return err
 		}
 	}

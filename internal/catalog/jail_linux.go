@@ -26,6 +26,9 @@ func jail() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// isMainThread reports whether the caller runs on the process's first thread, which lasts as long as the process.
+func isMainThread() bool { return unix.Gettid() == os.Getpid() }
+
 // settleThread prepares the spawner's thread.
 func settleThread() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {

@@ -15,6 +15,9 @@ func jail() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
+// isMainThread is of no interest where threads have no attributes.
+func isMainThread() bool { return false }
+
 // settleThread has nothing to prepare.
 func settleThread() error { return nil }
 

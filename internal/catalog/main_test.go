@@ -14,6 +14,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
+
+	"github.com/authd/authd/sdk"
 )
 
 // TestMain makes the test binary a plugin when it runs under a plugin's name, and a small host under that of one:
@@ -118,7 +120,11 @@ func testProvider(t *testing.T, id string, settings ...string) ProviderConfig {
 
 func providerOf(t *testing.T, plugin, id string, settings ...string) ProviderConfig {
 	t.Helper()
-	pc := ProviderConfig{ID: id, Type: "test", Plugin: testPlugin(t, plugin), Settings: map[string]string{"client_id": "app"}}
+	pc := ProviderConfig{
+		ID: id, Type: "test", Plugin: testPlugin(t, plugin), Settings: map[string]string{"client_id": "app"},
+		// With the race detector a process takes a second to end, unless told not to.
+		Env: map[string]string{"GORACE": "atexit_sleep_ms=0"},
+	}
 	for i := 0; i < len(settings); i += 2 {
 		pc.Settings[settings[i]] = settings[i+1]
 	}
@@ -196,6 +202,31 @@ func until(t *testing.T, p *Provider, what string, ok func(Status) bool) Status 
 func replaced(t *testing.T, p *Provider, old int) Status {
 	t.Helper()
 	return until(t, p, "replaced", func(s Status) bool { return s.State == StateReady && s.PID != old })
+}
+
+// tell gives the provider's process a command and returns the answer.
+func tell(t *testing.T, p *Provider, command string) []byte {
+	t.Helper()
+	u, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: command})
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return u.Claims
+}
+
+// inFlight waits until the provider counts so many calls.
+func inFlight(t *testing.T, p *Provider, want int) {
+	t.Helper()
+	ctx := background(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for p.Status().InFlight != want {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%d calls in flight, want %d", p.Status().InFlight, want)
+		}
+	}
 }
 
 // logBuffer is a log that can be read while it is written.

@@ -23,6 +23,9 @@ import (
 	providerv1 "github.com/authd/authd/sdk/proto/provider/v1"
 )
 
+// The real streams of the process: go-plugin puts others in the place of os.Stdout and os.Stderr.
+var rawStdout, rawStderr = os.Stdout, os.Stderr
+
 // runPlugin is the main function of the test plugins; what they do hangs on their name.
 func runPlugin(name string) {
 	switch name {
@@ -176,7 +179,7 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 	switch name {
 	case "crash":
 		p.counted()
-		fmt.Fprintln(os.Stderr, "crashing as told")
+		fmt.Fprintln(rawStderr, "crashing as told")
 		os.Exit(7)
 	case "crash-once":
 		if p.counted() == 1 {
@@ -191,13 +194,13 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case "stderr":
-		return nil, repeat(os.NewFile(2, "stderr"), argument)
+		return nil, repeat(rawStderr, argument)
 	case "stdout":
-		return nil, repeat(os.NewFile(1, "stdout"), argument)
+		return nil, repeat(rawStdout, argument)
 	case "print":
 		fmt.Println(argument)
 	case "say":
-		fmt.Fprintln(os.NewFile(2, "stderr"), argument)
+		fmt.Fprintln(rawStderr, argument)
 	case "log":
 		p.Log.Warn("as told", "client_secret", argument, "note", "secret is "+argument, "provider", "forged")
 	case "grandchild":
@@ -261,7 +264,7 @@ func repeat(f *os.File, amount string) error {
 // grandchild starts a process that holds standard error for ever and returns its id.
 func (p *testAuthProvider) grandchild(how string) ([]byte, error) {
 	cmd := exec.Command(filepath.Join(filepath.Dir(os.Args[0]), namePrefix+"stubborn"))
-	cmd.Stderr = os.NewFile(2, "stderr")
+	cmd.Stderr = rawStderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: how == "session"}
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -74,17 +74,15 @@ func (l *launcher) launch(abort context.Context, p Plugin, extra map[string]stri
 		return nil, err
 	}
 	started = &process{
-		rpc: sdk.NewClient(conn), health: grpc_health_v1.NewHealthClient(conn),
+		child: r.process(), rpc: sdk.NewClient(conn), health: grpc_health_v1.NewHealthClient(conn),
 		log: log, timing: l.timing, client: client, dir: dir, suspect: make(chan struct{}, 1),
 	}
-	started.child, _ = r.process()
 	started.watch.Go(started.watchHealth)
 	return started, nil
 }
 
 // clientConfig has go-plugin do as little as it can.
 func (l *launcher) clientConfig(r *processRunner, command func(handshake []string) *exec.Cmd) *plugin.ClientConfig {
-	stdout := &lineWriter{emit: r.log.stdout}
 	return &plugin.ClientConfig{
 		HandshakeConfig:  sdk.Handshake(),
 		VersionedPlugins: map[int]plugin.PluginSet{sdk.ProtocolVersion: sdk.PluginSet()},
@@ -97,8 +95,8 @@ func (l *launcher) clientConfig(r *processRunner, command func(handshake []strin
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: r.dir},
 		StartTimeout:     l.timing.start,
 		GRPCDialOptions:  dialOptions(r),
-		SyncStdout:       stdout,
-		SyncStderr:       stdout,
+		SyncStdout:       &lineWriter{emit: r.log.stdout},
+		SyncStderr:       &lineWriter{emit: r.log.stderr},
 		Logger:           hclog.NewNullLogger(), // all that it has to tell is told by authd
 	}
 }
@@ -153,7 +151,7 @@ func openClient(client *plugin.Client) (conn *grpc.ClientConn, err error) {
 
 // abandon cleans up after a launch that failed.
 func (r *processRunner) abandon(client *plugin.Client) {
-	if c, _ := r.process(); c != nil {
+	if c := r.process(); c != nil {
 		c.kill()
 		client.Kill()
 		r.closeConns()
@@ -163,19 +161,18 @@ func (r *processRunner) abandon(client *plugin.Client) {
 	_ = os.RemoveAll(r.dir)
 }
 
-// stop ends the process: politely for as long as timing.stop, then by force. It returns when it is gone and its
-// directory removed. It may be called when the process has ended by itself, and must be called then too.
+// stop ends the process: by asking it to shut down, by closing its standard input after half of timing.stop, and
+// by force after the whole of it. It returns when it is gone and its directory removed. It must be called for a
+// process that has ended by itself too.
 func (p *process) stop() {
 	cleaned := make(chan struct{})
 	go func() {
 		defer close(cleaned)
-		p.client.Kill() // asks it to shut down; waits for ever when it does not answer
+		p.client.Kill() // waits for as long as the process does not answer
 	}()
-	timer := time.NewTimer(p.timing.stop)
-	defer timer.Stop()
-	select {
-	case <-p.exited:
-	case <-timer.C:
+	lifeline := time.AfterFunc(p.timing.stop/2, func() { _ = p.lifeline.Close() })
+	defer lifeline.Stop()
+	if sleep(context.Background(), p.timing.stop, p.exited) {
 		p.kill()
 	}
 	<-p.drained

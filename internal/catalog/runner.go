@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ type processRunner struct {
 	child  *child     // :: nil before Start
 	socket string
 	line   string
+	first  net.Conn // :: nil once gRPC has taken it
 	conns  []*grpc.ClientConn
 }
 
@@ -67,7 +69,7 @@ func (r *processRunner) Start(ctx context.Context) error {
 		err = ErrStopped
 	}
 	if err == nil {
-		err = r.accept(line)
+		err = r.accept(ctx, line)
 	}
 	if err != nil {
 		return epitaph(c, r.log, err)
@@ -75,12 +77,16 @@ func (r *processRunner) Start(ctx context.Context) error {
 	return nil
 }
 
-// accept judges the handshake and keeps what is in it.
-func (r *processRunner) accept(line string) error {
+// accept judges the handshake and who made it, and keeps what is in it.
+func (r *processRunner) accept(ctx context.Context, line string) error {
 	socket, accepted, err := checkHandshake(line, r.dir)
+	if err != nil {
+		return err
+	}
+	conn, err := connect(ctx, socket, r.child.pid)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.socket, r.line = socket, accepted
+	r.socket, r.line, r.first = socket, accepted, conn
 	return err
 }
 
@@ -101,11 +107,11 @@ func epitaph(c *child, log *processLog, err error) error {
 	return err
 }
 
-// process returns the child and its socket, once started.
-func (r *processRunner) process() (*child, string) {
+// process returns the child, nil before it was started.
+func (r *processRunner) process() *child {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.child, r.socket
+	return r.child
 }
 
 // Stdout gives the judged handshake, and nothing of what follows it.
@@ -123,7 +129,7 @@ func (r *processRunner) Name() string { return r.cmd.Path }
 
 // ID is the process's id, "" before the start.
 func (r *processRunner) ID() string {
-	if c, _ := r.process(); c != nil {
+	if c := r.process(); c != nil {
 		return strconv.Itoa(c.pid)
 	}
 	return ""
@@ -131,7 +137,7 @@ func (r *processRunner) ID() string {
 
 // Wait returns when the process has ended.
 func (r *processRunner) Wait(context.Context) error {
-	if c, _ := r.process(); c != nil {
+	if c := r.process(); c != nil {
 		<-c.exited
 	}
 	return nil
@@ -139,7 +145,7 @@ func (r *processRunner) Wait(context.Context) error {
 
 // Kill ends the process and its group at once.
 func (r *processRunner) Kill(context.Context) error {
-	if c, _ := r.process(); c != nil {
+	if c := r.process(); c != nil {
 		c.kill()
 	}
 	return nil

@@ -18,28 +18,38 @@ type spawner struct {
 func newSpawner() (*spawner, error) {
 	s := &spawner{jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	ready := make(chan error)
-	go func() {
-		defer close(s.done)
-		// Never unlocked: the thread must not be used for anything else, and ends with the goroutine.
-		runtime.LockOSThread()
-		err := settleThread()
-		ready <- err
-		if err != nil {
-			return
-		}
-		for {
-			select {
-			case job := <-s.jobs:
-				job()
-			case <-s.quit:
-				return
-			}
-		}
-	}()
+	go s.run(ready)
 	if err := <-ready; err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *spawner) run(ready chan<- error) {
+	// Never unlocked: the thread must not be used for anything else, and ends with the goroutine.
+	runtime.LockOSThread()
+	if isMainThread() {
+		// This one would not end. While it is held, the next goroutine gets another.
+		other := make(chan error)
+		go s.run(other)
+		ready <- <-other
+		runtime.UnlockOSThread()
+		return
+	}
+	defer close(s.done)
+	err := settleThread()
+	ready <- err
+	if err != nil {
+		return
+	}
+	for {
+		select {
+		case job := <-s.jobs:
+			job()
+		case <-s.quit:
+			return
+		}
+	}
 }
 
 // start starts the command in the jail. It is the caller's to wait for.

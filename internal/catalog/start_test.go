@@ -55,7 +55,7 @@ func TestStartRefusesAnotherListener(t *testing.T) {
 	install(t, filepath.Dir(pc.Plugin.Path), namePrefix+"well")
 	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, RestartBackoff: time.Hour})
 	got := until(t, provider(t, c, "p"), "refused", func(s Status) bool { return s.State == StateBackoff })
-	if !strings.Contains(got.Problem, "listens on the socket, not the plugin") {
+	if !strings.Contains(got.Problem, "listen on its socket, which is not its own") {
 		t.Errorf("problem = %q", got.Problem)
 	}
 }

@@ -130,9 +130,7 @@ func TestMisconfigured(t *testing.T) {
 // A provider that can't be started says why, and the others do not care.
 func TestHopeless(t *testing.T) {
 	refused := testProvider(t, "refused")
-	if err := os.Chmod(refused.Plugin.Path, 0o777); err != nil {
-		t.Fatal(err)
-	}
+	chmodDir(0o777)(t, filepath.Dir(refused.Plugin.Path), "")
 	refused.Plugin = At(refused.Plugin.Path, false)
 	faulty := testProvider(t, "faulty")
 	faulty.Problem = "client_secret_file can't be read; make it readable"

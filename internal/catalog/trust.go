@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -61,7 +60,7 @@ func (t trust) resolve(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("lies in a directory that can't be found: %w", err)
 	}
-	if !strings.HasPrefix(real, root+string(filepath.Separator)) {
+	if inside, err := filepath.Rel(root, real); err != nil || !filepath.IsLocal(inside) {
 		return "", fmt.Errorf("is a symbolic link out of %s to %s; put the executable itself there", t.root, real)
 	}
 	return real, nil

@@ -119,9 +119,8 @@ func TestTrustIsAskedForAtEachStart(t *testing.T) {
 	pc := testProvider(t, "a")
 	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}})
 	p := ready(t, c, "a")
-	if err := os.Chmod(pc.Plugin.Path, 0o775); err != nil {
-		t.Fatal(err)
-	}
+	dir := filepath.Dir(pc.Plugin.Path)
+	chmodDir(0o775)(t, dir, "")
 	p.process.Load().kill()
 	got := until(t, p, "unable to start again", func(s Status) bool {
 		return s.State == StateBackoff && strings.Contains(s.Problem, "may be written by others")
@@ -129,8 +128,6 @@ func TestTrustIsAskedForAtEachStart(t *testing.T) {
 	if got.PID != 0 {
 		t.Errorf("status = %+v; no process may run", got)
 	}
-	if err := os.Chmod(pc.Plugin.Path, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	chmodDir(0o755)(t, dir, "")
 	ready(t, c, "a")
 }

@@ -56,15 +56,21 @@ func (f *Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err returns f sorted by place, or nil when nothing is wrong.
-func (f *Faults) err() error {
-	if len(f.List) == 0 {
-		return nil
-	}
+// Add puts more faults to those that are there, each to its place, and drops what is there already.
+func (f *Faults) Add(more ...Fault) {
+	f.List = append(f.List, more...)
 	slices.SortStableFunc(f.List, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(b.File, a.File), cmp.Compare(a.Line, b.Line))
 	})
-	f.List = slices.CompactFunc(f.List, func(a, b Fault) bool { return a == b })
+	f.List = slices.Compact(f.List)
+}
+
+// err returns f, or nil when nothing is wrong.
+func (f *Faults) err() error {
+	f.Add()
+	if len(f.List) == 0 {
+		return nil
+	}
 	return f
 }
 

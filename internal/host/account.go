@@ -173,14 +173,24 @@ func (s *Server) endSession(c *fiber.Ctx) error {
 		if one.Handle != handle {
 			continue
 		}
-		if _, _, err := s.sessions.EndHandle(c.UserContext(), handle); err != nil && !errors.Is(err, session.ErrNoSession) {
+		if err := s.revoke(c.UserContext(), handle, s.clientAddress(c), ""); err != nil && !errors.Is(err, session.ErrNoSession) {
 			return s.fail(c, classify(err), err, "/")
 		}
-		s.audit.Write(audit.Event{Kind: audit.Revoked, Provider: one.User.Provider, Subject: one.User.Subject, Session: handle, Address: s.clientAddress(c)})
 		if c.Method() == fiber.MethodPost {
 			return s.redirect(c, "/")
 		}
 		return c.SendStatus(fiber.StatusNoContent)
 	}
 	return s.fail(c, failNotFound, errors.New("no such session of this user"), "/")
+}
+
+// revoke ends a session and says in the audit log from where and why.
+func (s *Server) revoke(ctx context.Context, handle, address, cause string) error {
+	ended, _, err := s.sessions.EndHandle(ctx, handle)
+	if ended != nil {
+		s.audit.Write(audit.Event{
+			Kind: audit.Revoked, Provider: ended.User.Provider, Subject: ended.User.Subject, Session: handle, Address: address, Cause: cause,
+		})
+	}
+	return err
 }

@@ -64,6 +64,7 @@ func (s *Server) finish(ctx context.Context, c *fiber.Ctx, done *login.Finished,
 	if err != nil {
 		return s.loginFailed(c, done.ProviderID, err, retry)
 	}
+	s.metrics.Login(done.User.Provider, "ok")
 	s.audit.Write(audit.Event{
 		Kind: audit.Login, Provider: done.User.Provider, Subject: done.User.Subject, Session: created.Handle, Address: created.Address,
 	})

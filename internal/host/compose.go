@@ -135,6 +135,11 @@ func (s *Server) composeProviders(ctx context.Context, opt Options) error {
 		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, runtime: runtime, icon: s.icon(p)}
 		s.providers, s.byID[p.ID] = append(s.providers, one), one
 	}
+	s.metrics.Providers(func(report func(string, bool, int)) {
+		for _, p := range s.providers {
+			report(p.ID, p.runtime.Ready(), p.runtime.Status().Restarts)
+		}
+	})
 	return nil
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/authd/authd/internal/policy"
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
+	"github.com/authd/authd/internal/telemetry"
 	"github.com/authd/authd/internal/web"
 )
 
@@ -52,6 +53,7 @@ type Server struct {
 	cfg        *config.Config
 	log        hclog.Logger
 	audit      *audit.Log
+	metrics    *telemetry.Metrics
 	publicURL  *url.URL
 	https      bool
 	cookieName string
@@ -71,12 +73,12 @@ type Server struct {
 	limiter     limiter
 	crossOrigin *http.CrossOriginProtection
 
-	app      *fiber.App
-	listener net.Listener
-	serving  sync.WaitGroup
-	served   chan error
-	draining atomic.Bool
-	closers  []func(context.Context) error // run in reverse by Stop
+	app           *fiber.App
+	listener      net.Listener
+	adminListener net.Listener // :: nil when there is none
+	served        chan error
+	draining      atomic.Bool
+	closers       []func(context.Context) error // run in reverse by Stop
 }
 
 // How long connections may take (RFC 9112 section 9.8) and how large requests may be.
@@ -91,7 +93,7 @@ const (
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
 func New(ctx context.Context, opt Options) (_ *Server, err error) {
-	s := &Server{cfg: opt.Config, log: opt.Log, audit: audit.New(opt.Log), served: make(chan error, 1)}
+	s := &Server{cfg: opt.Config, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -100,14 +102,19 @@ func New(ctx context.Context, opt Options) (_ *Server, err error) {
 	if err := s.compose(ctx, opt); err != nil {
 		return nil, err
 	}
-	s.app = fiber.New(fiber.Config{
-		AppName: "authd", DisableStartupMessage: true, Immutable: true, CaseSensitive: true, StrictRouting: true,
-		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: maxHeader, BodyLimit: maxBody,
-		ErrorHandler: s.unhandled, DisableHeaderNormalizing: false, Network: fiber.NetworkTCP,
-	})
+	s.app = fiber.New(s.fiberConfig())
 	s.app.Use(recover.New())
 	s.routes(s.app)
 	return s, nil
+}
+
+// fiberConfig is that of both listeners.
+func (s *Server) fiberConfig() fiber.Config {
+	return fiber.Config{
+		AppName: "authd", DisableStartupMessage: true, Immutable: true, CaseSensitive: true, StrictRouting: true,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: maxHeader, BodyLimit: maxBody,
+		ErrorHandler: s.unhandled,
+	}
 }
 
 // Start starts the plugins, which become ready by themselves, and listens.
@@ -117,47 +124,73 @@ func (s *Server) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	if s.listener, err = listen(s.cfg.Server.Listen); err != nil {
+	if s.listener, err = listen("server.listen", s.cfg.Server.Listen); err != nil {
 		return err
 	}
 	s.catalog.Start(context.WithoutCancel(ctx))
-	s.serving.Go(func() { s.served <- s.app.Listener(s.listener) })
-	s.closers = append(s.closers, s.drain)
+	s.serve(s.app, s.listener)
+	if err := s.startAdmin(); err != nil {
+		return err
+	}
 	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.providers))
 	return nil
 }
 
-// listen opens host:port, or unix:/path with a socket that only authd's own user and group may use.
-func listen(address string) (net.Listener, error) {
+// serve serves app on l until Stop, which lets running requests end.
+func (s *Server) serve(app *fiber.App, l net.Listener) {
+	var serving sync.WaitGroup
+	serving.Go(func() { s.served <- app.Listener(l) })
+	s.closers = append(s.closers, func(ctx context.Context) error {
+		err := app.ShutdownWithContext(ctx)
+		// Shutdown knows no listener that is not served yet, so it is closed in any case.
+		if closeErr := l.Close(); !errors.Is(closeErr, net.ErrClosed) {
+			err = errors.Join(err, closeErr)
+		}
+		serving.Wait()
+		return err
+	})
+}
+
+// listen opens host:port, or unix:/path with a socket that only authd's own user and group may use. name is the
+// setting that holds the address.
+func listen(name, address string) (net.Listener, error) {
 	path, isUnix := strings.CutPrefix(address, "unix:")
 	if !isUnix {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
-			return nil, fmt.Errorf("server.listen %s: %w; is another authd running there?", address, err)
+			return nil, fmt.Errorf("%s %s: %w; is another authd running there?", name, address, err)
 		}
 		return l, nil
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
 		if conn, err := net.Dial("unix", path); err == nil {
-			return nil, errors.Join(fmt.Errorf("server.listen %s: another process serves this socket", address), conn.Close())
+			return nil, errors.Join(fmt.Errorf("%s %s: another process serves this socket", name, address), conn.Close())
 		}
 		// Left behind by a process that was killed.
 		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("server.listen: %w", err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("server.listen %s: %w", address, err)
+		return nil, fmt.Errorf("%s %s: %w", name, address, err)
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
-		return nil, errors.Join(fmt.Errorf("server.listen: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), l.Close())
 	}
 	return l, nil
 }
 
 // Addr is where the server listens, with the port it was given.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// AdminAddr is where the admin listener is; empty: there is none.
+func (s *Server) AdminAddr() string {
+	if s.adminListener == nil {
+		return ""
+	}
+	return s.adminListener.Addr().String()
+}
 
 // URL is the public URL.
 func (s *Server) URL() string { return s.publicURL.String() }
@@ -169,16 +202,6 @@ func (s *Server) Stop(ctx context.Context) error {
 	defer cancel()
 	s.draining.Store(true)
 	return s.close(ctx)
-}
-
-func (s *Server) drain(ctx context.Context) error {
-	err := s.app.ShutdownWithContext(ctx)
-	// Shutdown knows no listener that is not served yet, so it is closed in any case.
-	if closeErr := s.listener.Close(); !errors.Is(closeErr, net.ErrClosed) {
-		err = errors.Join(err, closeErr)
-	}
-	s.serving.Wait()
-	return err
 }
 
 func (s *Server) close(ctx context.Context) error {

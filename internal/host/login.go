@@ -96,6 +96,7 @@ func (s *Server) loginFailed(c *fiber.Ctx, providerID string, cause error, retry
 	if tell.code == failAccessDenied.code {
 		kind = audit.Denied
 	}
+	s.metrics.Login(s.knownID(providerID), tell.code)
 	s.audit.Write(audit.Event{Kind: kind, Incident: incident, Provider: s.knownID(providerID), Address: s.clientAddress(c), Cause: tell.code})
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -25,7 +26,7 @@ import (
 // The test binary, linked as authd-provider-test, is the plugin: a real process behind real gRPC.
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "authd-provider-") {
-		sdk.Serve(testType(), formType(), passwordType())
+		sdk.Serve(testType(), formType(), passwordType(), liarType(), crookType())
 		return
 	}
 	os.Exit(m.Run())
@@ -83,14 +84,37 @@ func (passwords) GetUserInfo(_ context.Context, t *sdk.Token) (*sdk.User, error)
 
 // logs collects what the server logs, for tests to read.
 type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	changed chan struct{} // closed and replaced at each line
 }
 
 func (l *logs) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
 	return l.buf.Write(p)
+}
+
+// await returns when the log holds text from the given offset on.
+func (l *logs) await(t testing.TB, text string, from int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		found, changed := bytes.Contains(l.buf.Bytes()[from:], []byte(text)), l.changed
+		l.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("the log never said %q:\n%s", text, l)
+		}
+	}
 }
 
 func (l *logs) String() string {
@@ -111,10 +135,17 @@ type site struct {
 type siteOptions struct {
 	toml    string // appended to the configuration
 	session string // keys of [session]
+	admin   string // server.admin_listen
 	head    string // tables before the provider
 	idp     devidp.Options
 	environ []string
 	noWait  bool
+	keys    string         // keys of [server]
+	public  string         // public_url; "" is the address of the listener
+	store   string         // its URL; "" is "memory:"
+	level   hclog.Level    // of the log; zero is info
+	before  func(*Server)  // runs between New and Start
+	with    *devidp.Server // instead of a new identity provider
 }
 
 // pluginsDir holds the test binary under a plugin's name.
@@ -148,20 +179,50 @@ func copyFile(t testing.TB, from, to string) {
 
 func newSite(t testing.TB, opt siteOptions) *site {
 	t.Helper()
-	idp, err := devidp.Start(opt.idp)
+	s := prepare(t, opt)
+	s.start(s.load(opt), opt)
+	return s
+}
+
+// newIdP starts an identity provider. Its keys are quick to make unless the test chooses others.
+func newIdP(t testing.TB, opt devidp.Options) *devidp.Server {
+	t.Helper()
+	if opt.SigningAlg == "" {
+		opt.SigningAlg = "ES256"
+	}
+	idp, err := devidp.Start(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = idp.Close() })
-	s := &site{t: t, idp: idp, logs: &logs{}}
+	return idp
+}
+
+func newLogs() *logs { return &logs{changed: make(chan struct{})} }
+
+// prepare makes all of a site but the server.
+func prepare(t testing.TB, opt siteOptions) *site {
+	t.Helper()
+	idp := opt.with
+	if idp == nil {
+		idp = newIdP(t, opt.idp)
+	}
+	return &site{t: t, idp: idp, logs: newLogs()}
+}
+
+// load writes the configuration and reads it as authd does.
+func (s *site) load(opt siteOptions) *config.Config {
+	t, idp := s.t, s.idp
+	t.Helper()
 	text := fmt.Sprintf(`
 [server]
 listen = "127.0.0.1:0"
-public_url = "http://127.0.0.1:4180"
-admin_listen = ""
+public_url = %q
+admin_listen = %q
 plugins_dir = %q
+%s
 [store]
-url = "memory:"
+url = %q
 [session]
 secret = "0123456789abcdef0123456789abcdef"
 %s
@@ -172,7 +233,7 @@ type = "test"
 issuer = %q
 client_id = "demo"
 client_secret = "demo-secret"
-%s`, pluginsDir(t), opt.session, opt.head, idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
+%s`, firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
 	path := filepath.Join(t.TempDir(), "authd.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -181,17 +242,23 @@ client_secret = "demo-secret"
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.start(cfg, opt)
-	return s
+	return cfg
 }
 
 func (s *site) start(cfg *config.Config, opt siteOptions) {
 	s.t.Helper()
 	ctx := context.Background()
-	log := hclog.New(&hclog.LoggerOptions{Output: s.logs, JSONFormat: true, Level: hclog.Info})
+	level := opt.level
+	if level == hclog.NoLevel {
+		level = hclog.Info
+	}
+	log := hclog.New(&hclog.LoggerOptions{Output: s.logs, JSONFormat: true, Level: level})
 	server, err := New(ctx, Options{Config: cfg, Environ: opt.environ, Log: log})
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if opt.before != nil {
+		opt.before(server)
 	}
 	if err := server.Start(ctx); err != nil {
 		s.t.Fatal(err)
@@ -203,7 +270,9 @@ func (s *site) start(cfg *config.Config, opt siteOptions) {
 	})
 	s.server, s.url = server, "http://"+server.Addr()
 	// The public URL names a port; here it is the one that the system gave.
-	server.publicURL.Host = server.Addr()
+	if opt.public == "" {
+		server.publicURL.Host = server.Addr()
+	}
 	if server.returnTo, err = newReturnTo(server, cfg); err != nil {
 		s.t.Fatal(err)
 	}

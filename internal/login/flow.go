@@ -27,12 +27,18 @@ var (
 	ErrUnsupported = errors.New("not supported by the provider")
 )
 
-// Provider is what a login needs of a provider.
+// Provider is what a login needs of a provider: the steps of sdk.Provider and its optional interfaces, with errors
+// that name the provider.
 type Provider interface {
+	// AuthorizeParams gives the provider's part of the authorization request.
 	AuthorizeParams(context.Context, sdk.AuthorizeRequest) (sdk.AuthorizeParams, error)
+	// GetToken exchanges the code, once.
 	GetToken(context.Context, sdk.CodeExchange) (*sdk.Token, error)
+	// GetUserInfo turns a token into a user.
 	GetUserInfo(context.Context, *sdk.Token) (*sdk.User, error)
+	// RefreshToken renews a token.
 	RefreshToken(context.Context, *sdk.Token) (*sdk.Token, error)
+	// PasswordLogin checks what a person typed.
 	PasswordLogin(context.Context, sdk.Credentials) (*sdk.Token, error)
 	// Configured is what the provider declared; false while it is not ready.
 	Configured() (sdk.Configured, bool)

@@ -19,6 +19,8 @@ type OIDCConfig struct {
 	ClientID string
 	// ClientSecret is the client's secret. Default "authd-secret".
 	ClientSecret string
+	// Public makes the client one without a secret, which PKCE alone protects.
+	Public bool
 	// RedirectURIs are compared exactly. At least one is needed for a login.
 	RedirectURIs []string
 	// PostLogoutRedirectURIs are where the end-session endpoint may send the browser.
@@ -97,7 +99,7 @@ func (c OIDCConfig) withDefaults() OIDCConfig {
 	if c.ClientID == "" {
 		c.ClientID = "authd"
 	}
-	if c.ClientSecret == "" {
+	if c.ClientSecret == "" && !c.Public {
 		c.ClientSecret = "authd-secret"
 	}
 	if c.AccessTokenTTL == 0 {
@@ -113,10 +115,14 @@ func (c OIDCConfig) withDefaults() OIDCConfig {
 func (c OIDCConfig) server(issuer string, port int) map[string]any {
 	client := map[string]any{
 		"client_id":                 c.ClientID,
-		"client_secret":             c.ClientSecret,
 		"grant_types":               []string{"authorization_code", "refresh_token"},
 		"redirect_uris":             append([]string{}, c.RedirectURIs...),
 		"post_logout_redirect_uris": append([]string{}, c.PostLogoutRedirectURIs...),
+	}
+	if c.Public {
+		client["token_endpoint_auth_method"] = "none"
+	} else {
+		client["client_secret"] = c.ClientSecret
 	}
 	if c.BackchannelLogoutURI != "" {
 		client["backchannel_logout_uri"] = c.BackchannelLogoutURI

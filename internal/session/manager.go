@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -202,6 +203,26 @@ func (m *Manager) List(ctx context.Context, subject string) ([]*Session, error) 
 		}
 	}
 	return found, nil
+}
+
+// All visits every live session, in no order that means anything. Records that can't be read are left out: they let
+// nobody in, and must not keep an operator from ending the others.
+func (m *Manager) All(ctx context.Context) iter.Seq2[*Session, error] {
+	return func(yield func(*Session, error) bool) {
+		for item, err := range m.Store.Scan(ctx, sessionPrefix) {
+			if err != nil {
+				yield(nil, fmt.Errorf("list sessions: %w", err))
+				return
+			}
+			s, err := decode(item.Key[len(sessionPrefix):], item)
+			if err != nil || m.over(s, m.Now()) {
+				continue
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
 }
 
 // End ends the session of an id and returns it with its upstream token, which is nil if there was none. It returns

@@ -19,10 +19,14 @@ func descopeType() sdk.Type {
 		Name: "descope", Label: "Descope", DocsURL: "https://app.descope.com/applications",
 		Scopes: []string{"openid", "profile", "email"}, Identifier: "email", Prompts: []string{"login"},
 		Settings: append(append(client,
-			sdk.Setting{Name: "project_id", Env: "OAUTH_DESCOPE_PROJECT_ID", Pattern: `[A-Za-z0-9]+`,
-				Help: "Project ID, where the client ID is another; the issuer ends in it."},
-			sdk.Setting{Name: "base_url", Env: "OAUTH_DESCOPE_BASE_URL", Default: "https://api.descope.com", Pattern: `https?://[^\s?#]+`,
-				Help: "Address of Descope's API: that of the project's region, or a custom domain."}),
+			sdk.Setting{
+				Name: "project_id", Env: "OAUTH_DESCOPE_PROJECT_ID", Pattern: `[A-Za-z0-9]+`,
+				Help: "Project ID, where the client ID is another; the issuer ends in it.",
+			},
+			sdk.Setting{
+				Name: "base_url", Env: "OAUTH_DESCOPE_BASE_URL", Default: "https://api.descope.com", Pattern: `https?://[^\s?#]+`,
+				Help: "Address of Descope's API: that of the project's region, or a custom domain.",
+			}),
 			oidc.Tuning("OAUTH_DESCOPE")...),
 		New: newProvider,
 	}

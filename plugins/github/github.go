@@ -15,14 +15,13 @@ import (
 	"github.com/authd/authd/sdk/oauth2"
 )
 
-// The endpoints of github.com.
+// The endpoints of github.com, and what its API is asked for.
 const (
 	authURL     = "https://github.com/login/oauth/authorize"
 	tokenURL    = "https://github.com/login/oauth/access_token"
 	userInfoURL = "https://api.github.com/user"
+	accept      = "application/vnd.github+json"
 )
-
-const accept = "application/vnd.github+json"
 
 // githubType is GitHub. A user is told by the numeric id: a login name can be changed, and then taken by somebody else.
 func githubType() sdk.Type {
@@ -30,15 +29,17 @@ func githubType() sdk.Type {
 		Name: "github", Label: "GitHub", DocsURL: "https://github.com/settings/developers",
 		Scopes: []string{"read:user", "user:email"}, Identifier: "preferred_username",
 		Settings: append(sdk.ClientSettings("OAUTH_GITHUB"),
-			sdk.Setting{Name: "enterprise_url", Env: "OAUTH_GITHUB_ENTERPRISE_URL", Pattern: `https?://[^/?#]+/?`,
-				Help: "Address of a GitHub Enterprise server, or of a company's ghe.com; the three URLs below then follow from it."},
-			sdk.Setting{Name: "auth_url", Env: "OAUTH_GITHUB_AUTH_URL", Default: authURL, Help: "Authorization endpoint."},
-			sdk.Setting{Name: "token_url", Env: "OAUTH_GITHUB_TOKEN_URL", Default: tokenURL, Help: "Token endpoint."},
-			sdk.Setting{Name: "user_info_url", Env: "OAUTH_GITHUB_USER_INFO_URL", Default: userInfoURL, Help: "The API's address of the signed-in user."},
-			sdk.Setting{Name: "groups", Env: "OAUTH_GITHUB_GROUPS", Default: "none", Pattern: "none|orgs|teams",
-				Help: "What becomes a group: none, orgs (organization), or teams (organization and organization:team). Asks for the scope read:org."}),
+			setting("enterprise_url", "", `https?://[^/?#]+/?`, "Address of a GitHub Enterprise server, or of a company's ghe.com; the three URLs below then follow from it."),
+			setting("auth_url", authURL, "", "Authorization endpoint."),
+			setting("token_url", tokenURL, "", "Token endpoint."),
+			setting("user_info_url", userInfoURL, "", "The API's address of the signed-in user."),
+			setting("groups", "none", "none|orgs|teams", "What becomes a group: none, orgs (organization), or teams (organization and organization:team). Asks for the scope read:org.")),
 		New: newProvider,
 	}
+}
+
+func setting(name, standard, pattern, help string) sdk.Setting {
+	return sdk.Setting{Name: name, Env: "OAUTH_GITHUB_" + strings.ToUpper(name), Default: standard, Pattern: pattern, Help: help}
 }
 
 func newProvider(_ context.Context, cfg sdk.Config) (sdk.Provider, error) {
@@ -59,8 +60,7 @@ func newProvider(_ context.Context, cfg sdk.Config) (sdk.Provider, error) {
 		config.Scopes = []string{"read:org"}
 	}
 	if api, found := strings.CutSuffix(endpoint.UserInfo, "/user"); found {
-		g.api = api
-		config.Revoke = g.revoke
+		g.api, config.Revoke = api, g.revoke
 	}
 	return oauth2.New(cfg, config)
 }
@@ -155,7 +155,7 @@ func (g *github) addGroups(ctx context.Context, c *oauth2.Client, t *sdk.Token, 
 func (g *github) list(ctx context.Context, c *oauth2.Client, t *sdk.Token, path string) ([]oauth2.Object, error) {
 	const perPage, maxPages = 100, 10
 	all := []oauth2.Object{}
-	for page := 1; page <= maxPages; page++ {
+	for page := 1; page <= maxPages && len(all) == (page-1)*perPage; page++ { // while the pages are full
 		query := url.Values{"per_page": {strconv.Itoa(perPage)}, "page": {strconv.Itoa(page)}}
 		raw, err := c.GetJSON(ctx, g.userURL+path+"?"+query.Encode(), t)
 		if status := oauth2.StatusOf(err); status == http.StatusForbidden || status == http.StatusNotFound {
@@ -169,9 +169,7 @@ func (g *github) list(ctx context.Context, c *oauth2.Client, t *sdk.Token, path 
 		if err != nil {
 			return nil, sdk.UpstreamErrorf("GitHub's %s: %w", path, err)
 		}
-		if all = append(all, some...); len(some) < perPage {
-			break
-		}
+		all = append(all, some...)
 	}
 	return all, nil
 }
@@ -190,9 +188,8 @@ func (g *github) revoke(ctx context.Context, c *oauth2.Client, t *sdk.Token) err
 	if err != nil {
 		return err
 	}
+	r.Header = http.Header{"Accept": {accept}, "Content-Type": {"application/json"}}
 	r.SetBasicAuth(c.ID, c.Secret)
-	r.Header.Set("Accept", accept)
-	r.Header.Set("Content-Type", "application/json")
 	a, err := c.Send("token revocation", r)
 	gone := []int{http.StatusNoContent, http.StatusNotFound, http.StatusUnprocessableEntity} // now, or before
 	if err == nil && !slices.Contains(gone, a.Status) {

@@ -18,12 +18,16 @@ func keycloakType() sdk.Type {
 		Name: "keycloak", Label: "Keycloak", DocsURL: "https://www.keycloak.org/docs/latest/server_admin/#_oidc_clients",
 		Scopes: []string{"openid", "profile", "email"}, Identifier: "email",
 		Settings: append(oidc.Settings("OAUTH_KEYCLOAK"),
-			sdk.Setting{Name: "base_url", Env: "OAUTH_KEYCLOAK_BASE_URL", Required: true, Pattern: `https?://[^\s?#]+`,
-				Help: "Address of Keycloak as its users see it, with the path up to, not including, /realms."},
+			sdk.Setting{
+				Name: "base_url", Env: "OAUTH_KEYCLOAK_BASE_URL", Required: true, Pattern: `https?://[^\s?#]+`,
+				Help: "Address of Keycloak as its users see it, with the path up to, not including, /realms.",
+			},
 			sdk.Setting{Name: "realm", Env: "OAUTH_KEYCLOAK_REALM", Required: true, Pattern: `[^\s/?#]+`, Help: "Name of the realm."},
 			sdk.Setting{Name: "name", Env: "OAUTH_KEYCLOAK_NAME", Help: "Another name for the button, and for the provider itself when it comes from the environment alone."},
-			sdk.Setting{Name: "roles", Env: "OAUTH_KEYCLOAK_ROLES", Default: "false", Pattern: "true|false",
-				Help: "Whether roles count as groups too (true or false): role:NAME for realm roles, role:CLIENT:NAME for client roles."}),
+			sdk.Setting{
+				Name: "roles", Env: "OAUTH_KEYCLOAK_ROLES", Default: "false", Pattern: "true|false",
+				Help: "Whether roles count as groups too (true or false): role:NAME for realm roles, role:CLIENT:NAME for client roles.",
+			}),
 		New: newProvider,
 	}
 }

@@ -27,10 +27,14 @@ func oidcType() sdk.Type {
 func specialSettings() []sdk.Setting {
 	settings := []sdk.Setting{
 		{Name: "trusted_audiences", Env: env + "_TRUSTED_AUDIENCES", Help: "Audiences that may stand beside this client in an ID token, parted by spaces."},
-		{Name: "email_verified_string", Env: env + "_EMAIL_VERIFIED_STRING", Default: "false", Pattern: "true|false",
-			Help: "Whether the text \"true\" in email_verified counts as true (true or false); OpenID Connect has a boolean there."},
-		{Name: "discovery", Env: env + "_DISCOVERY", Default: "true", Pattern: "true|false",
-			Help: "Whether to read the discovery document (true or false); without it the first three endpoints below are needed."},
+		{
+			Name: "email_verified_string", Env: env + "_EMAIL_VERIFIED_STRING", Default: "false", Pattern: "true|false",
+			Help: "Whether the text \"true\" in email_verified counts as true (true or false); OpenID Connect has a boolean there.",
+		},
+		{
+			Name: "discovery", Env: env + "_DISCOVERY", Default: "true", Pattern: "true|false",
+			Help: "Whether to read the discovery document (true or false); without it the first three endpoints below are needed.",
+		},
 	}
 	for _, e := range []struct{ name, help string }{
 		{"authorization_endpoint", "Where people are sent to sign in; left out, as discovery says."},

@@ -55,6 +55,8 @@
 //	keys.go       signing keys, JWKS               userinfo.go   userinfo
 //	revoke.go     revocation, introspection        logout.go     end_session, logout tokens
 //	github.go     GitHub's OAuth                   githubapi.go  GitHub's API
+//	discovery.go  the metadata                     pages.go      pages, from assets/
 //	faults.go     Fault and its queue              spoil.go      transport faults
-//	flaws.go      the table of flaws               browser.go    a browser for tests
+//	flaws.go      the names of flaws               flawtable.go  what each one does
+//	browser.go    a browser for tests
 package devidp

@@ -109,12 +109,14 @@ func TestAuthorizeParams(t *testing.T) {
 		"the type's scopes":     {nil, sdk.AuthorizeRequest{}, url.Values{"access_type": {"offline"}, "prompt": {"consent"}, "scope": {"profile must"}}},
 		"the operator's scopes": {nil, sdk.AuthorizeRequest{Scope: []string{"a", "must"}}, url.Values{"access_type": {"offline"}, "prompt": {"consent"}, "scope": {"a must profile"}}},
 		"prompt and hint": {
-			nil, sdk.AuthorizeRequest{Prompt: "login", LoginHint: "ada@example.org", State: "s", Nonce: "n", CodeChallenge: "c", RedirectURI: "r"},
+			nil,
+			sdk.AuthorizeRequest{Prompt: "login", LoginHint: "ada@example.org", State: "s", Nonce: "n", CodeChallenge: "c", RedirectURI: "r"},
 			url.Values{"access_type": {"offline"}, "prompt": {"login"}, "scope": {"profile must"}, "login_hint": {"ada@example.org"}},
 		},
 		"the vendor's own ways": {
 			func(c *oauth2.Config) { c.LoginHintParam, c.ScopeSeparator, c.Params = "login", ",", nil },
-			sdk.AuthorizeRequest{LoginHint: "ada"}, url.Values{"scope": {"profile,must"}, "login": {"ada"}},
+			sdk.AuthorizeRequest{LoginHint: "ada"},
+			url.Values{"scope": {"profile,must"}, "login": {"ada"}},
 		},
 	}
 	for name, test := range tests {
@@ -150,10 +152,14 @@ func TestCapabilitiesAreWhatIsConfigured(t *testing.T) {
 		"plain":      {func(*oauth2.Config) {}, always},
 		"RFC 7009":   {func(c *oauth2.Config) { c.Endpoint.Revoke = "https://acme.example/revoke" }, []sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityRevocation, sdk.CapabilityCheck}},
 		"own revoke": {func(c *oauth2.Config) { c.Revoke = noRevoke }, []sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityRevocation, sdk.CapabilityCheck}},
-		"password": {func(c *oauth2.Config) { c.Password, c.Endpoint.Authorize = true, "" },
-			[]sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityPassword, sdk.CapabilityCheck}},
-		"password and revoke": {func(c *oauth2.Config) { c.Password, c.Revoke = true, noRevoke },
-			[]sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityRevocation, sdk.CapabilityPassword, sdk.CapabilityCheck}},
+		"password": {
+			func(c *oauth2.Config) { c.Password, c.Endpoint.Authorize = true, "" },
+			[]sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityPassword, sdk.CapabilityCheck},
+		},
+		"password and revoke": {
+			func(c *oauth2.Config) { c.Password, c.Revoke = true, noRevoke },
+			[]sdk.Capability{sdk.CapabilityRefresh, sdk.CapabilityRevocation, sdk.CapabilityPassword, sdk.CapabilityCheck},
+		},
 	}
 	for name, test := range tests {
 		config := acme()
@@ -354,15 +360,31 @@ func TestCheck(t *testing.T) {
 	}{
 		"all is well":  {nil, nil, []sdk.Severity{ok, ok, ok}, "takes the client's credentials"},
 		"wrong secret": {func(c *oauth2.Config) { c.ClientSecret = "wrong" }, nil, []sdk.Severity{bad, bad, ok, ok}, "client_secret is not accepted"},
-		"clock": {nil, map[string]devidp.Fault{devidp.EndpointUserInfo: {Header: http.Header{"Date": {"Mon, 02 Jan 2006 15:04:05 GMT"}}}},
-			[]sdk.Severity{ok, ok, warning}, "ahead of the identity provider's"},
-		"clock the other way": {nil, map[string]devidp.Fault{devidp.EndpointUserInfo: {Header: http.Header{"Date": {"Mon, 02 Jan 2090 15:04:05 GMT"}}}},
-			[]sdk.Severity{ok, ok, warning}, "behind the identity provider's"},
+		"clock": {
+			nil,
+			map[string]devidp.Fault{devidp.EndpointUserInfo: {Header: http.Header{"Date": {"Mon, 02 Jan 2006 15:04:05 GMT"}}}},
+			[]sdk.Severity{ok, ok, warning},
+			"ahead of the identity provider's",
+		},
+		"clock the other way": {
+			nil,
+			map[string]devidp.Fault{devidp.EndpointUserInfo: {Header: http.Header{"Date": {"Mon, 02 Jan 2090 15:04:05 GMT"}}}},
+			[]sdk.Severity{ok, ok, warning},
+			"behind the identity provider's",
+		},
 		"token endpoint down": {nil, map[string]devidp.Fault{devidp.EndpointToken: {Status: 503}}, []sdk.Severity{bad, ok, ok}, "can't be used"},
-		"token endpoint says invalid_request": {nil, map[string]devidp.Fault{devidp.EndpointToken: {Error: "invalid_request"}},
-			[]sdk.Severity{ok, ok, ok}, "answers (invalid_request)"},
-		"token endpoint is a page": {nil, map[string]devidp.Fault{devidp.EndpointToken: {Status: 405, Body: "<html>", ContentType: "text/html"}},
-			[]sdk.Severity{warning, ok, ok}, "without an error code"},
+		"token endpoint says invalid_request": {
+			nil,
+			map[string]devidp.Fault{devidp.EndpointToken: {Error: "invalid_request"}},
+			[]sdk.Severity{ok, ok, ok},
+			"answers (invalid_request)",
+		},
+		"token endpoint is a page": {
+			nil,
+			map[string]devidp.Fault{devidp.EndpointToken: {Status: 405, Body: "<html>", ContentType: "text/html"}},
+			[]sdk.Severity{warning, ok, ok},
+			"without an error code",
+		},
 		"tokens for anything": {nil, map[string]devidp.Fault{devidp.EndpointToken: {Body: goodToken}}, []sdk.Severity{bad, ok, ok}, "do not trust"},
 		"userinfo is gone":    {nil, map[string]devidp.Fault{devidp.EndpointUserInfo: {Status: 404, Body: "{}"}}, []sdk.Severity{ok, bad}, "HTTP 404"},
 		"userinfo is down":    {nil, map[string]devidp.Fault{devidp.EndpointUserInfo: {Status: 500}}, []sdk.Severity{ok, bad}, "can't be used"},

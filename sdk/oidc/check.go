@@ -26,7 +26,7 @@ func (p *Provider) Check(ctx context.Context) ([]sdk.Diagnostic, error) {
 	if p.static != nil {
 		found = append(found, p.plain().CheckReach(ctx, "key set", m.endpoint.JWKS)...)
 	}
-	if m.endpoint.UserInfo != "" && !p.config.NoUserInfo {
+	if p.asksUserInfo(m) {
 		if reach := p.plain().CheckReach(ctx, "userinfo endpoint", m.endpoint.UserInfo); len(reach) > 0 {
 			found = append(found, reach[0]) // the clock was looked at before
 		}

@@ -23,8 +23,12 @@ func TestCheck(t *testing.T) {
 	}{
 		"all is well":  {nil, "", devidp.Fault{}, []sdk.Severity{ok, ok, ok, ok, ok}, "1 keys can verify signatures"},
 		"wrong secret": {func(c *oidc.Config) { c.ClientSecret = "wrong" }, "", devidp.Fault{}, []sdk.Severity{ok, ok, ok, bad, bad, ok}, "client_secret is not accepted"},
-		"clock": {nil, devidp.EndpointDiscovery, devidp.Fault{Header: http.Header{"Date": {"Mon, 02 Jan 2006 15:04:05 GMT"}}},
-			[]sdk.Severity{ok, warning, ok, ok, ok}, "NTP"},
+		"clock": {
+			nil, devidp.EndpointDiscovery,
+			devidp.Fault{Header: http.Header{"Date": {"Mon, 02 Jan 2006 15:04:05 GMT"}}},
+			[]sdk.Severity{ok, warning, ok, ok, ok},
+			"NTP",
+		},
 		"no keys":        {nil, devidp.EndpointJWKS, devidp.Fault{Flaws: []devidp.Flaw{devidp.FlawNoKeys}}, []sdk.Severity{ok, ok, bad, ok, ok}, "none of its 0 keys"},
 		"keys down":      {nil, devidp.EndpointJWKS, devidp.Fault{Status: 503}, []sdk.Severity{ok, ok, bad, ok, ok}, "keys can't be used"},
 		"discovery down": {nil, devidp.EndpointDiscovery, devidp.Fault{Status: 503}, []sdk.Severity{bad, bad, ok, ok, ok}, "discovery document can't be used"},

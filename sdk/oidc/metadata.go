@@ -97,8 +97,12 @@ func (e *Endpoint) all() []struct {
 		name string
 		url  *string
 	}{
-		{"authorization_endpoint", &e.Authorize}, {"token_endpoint", &e.Token}, {"jwks_uri", &e.JWKS},
-		{"userinfo_endpoint", &e.UserInfo}, {"revocation_endpoint", &e.Revoke}, {"end_session_endpoint", &e.EndSession},
+		{"authorization_endpoint", &e.Authorize},
+		{"token_endpoint", &e.Token},
+		{"jwks_uri", &e.JWKS},
+		{"userinfo_endpoint", &e.UserInfo},
+		{"revocation_endpoint", &e.Revoke},
+		{"end_session_endpoint", &e.EndSession},
 	}
 }
 
@@ -141,6 +145,8 @@ func (e Endpoint) complete() error {
 
 // plain is a client for requests without credentials.
 func (p *Provider) plain() *oauth2.Client {
-	return &oauth2.Client{HTTP: p.http, InsecureHTTP: p.insecure, AuthStyle: oauth2.AuthNone, Now: p.now,
-		Header: http.Header{"Accept": {"application/json"}}}
+	return &oauth2.Client{
+		HTTP: p.http, InsecureHTTP: p.insecure, AuthStyle: oauth2.AuthNone, Now: p.now,
+		Header: http.Header{"Accept": {"application/json"}},
+	}
 }

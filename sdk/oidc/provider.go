@@ -211,7 +211,7 @@ func (p *Provider) GetUserInfo(ctx context.Context, t *sdk.Token) (*sdk.User, er
 	if err != nil {
 		return nil, err
 	}
-	if m.endpoint.UserInfo != "" && !p.config.NoUserInfo {
+	if p.asksUserInfo(m) {
 		if info, err = p.userInfo(ctx, m, t, id); err != nil {
 			return nil, err
 		}
@@ -220,6 +220,10 @@ func (p *Provider) GetUserInfo(ctx context.Context, t *sdk.Token) (*sdk.User, er
 		return nil, sdk.UpstreamErrorf("there is neither an ID token nor a userinfo endpoint to tell who this is")
 	}
 	return p.user(merge(id, info))
+}
+
+func (p *Provider) asksUserInfo(m *metadata) bool {
+	return m.endpoint.UserInfo != "" && !p.config.NoUserInfo
 }
 
 // userInfo asks the userinfo endpoint (OpenID Connect Core section 5.3).

@@ -13,15 +13,22 @@ import (
 
 // RefreshToken implements sdk.Refresher. An ID token in the answer must be about the same user, from the same issuer
 // and for the same client as before (OpenID Connect Core section 12.2); if it is not, the error is of source user with
-// the code invalid_grant, because the session must end. An answer without an ID token gives a token without one.
+// the code invalid_grant, because the session must end. An answer without an ID token gives a token without one, unless
+// userinfo is not asked: then the old ID token stays, since nothing else tells who this is.
 func (p *Provider) RefreshToken(ctx context.Context, old *sdk.Token) (*sdk.Token, error) {
-	c, _, err := p.client(ctx)
+	c, m, err := p.client(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t, err := c.Refresh(ctx, old.RefreshToken)
-	if err != nil || t.IDToken == "" {
-		return t, err
+	switch {
+	case err != nil:
+		return nil, err
+	case t.IDToken == "" && !p.asksUserInfo(m):
+		t.IDToken = old.IDToken
+		return t, nil
+	case t.IDToken == "":
+		return t, nil
 	}
 	claims, err := p.verifyIDToken(ctx, t.IDToken, expectation{accessToken: t.AccessToken})
 	if err == nil && old.IDToken != "" && subjectOf(old.IDToken) != claims.String("sub") {

@@ -63,6 +63,23 @@ func TestRefreshWithoutIDToken(t *testing.T) {
 	wantUpstream(t, err)
 }
 
+// Where userinfo is not asked, the old ID token goes on telling who it is.
+func TestRefreshWithoutIDTokenAndUserInfo(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	config := at(idp)
+	config.NoUserInfo = true
+	p := newProvider(t, config)
+	token := mustLogin(t, idp, p)
+	idp.Fault(devidp.EndpointToken, devidp.Fault{Flaws: []devidp.Flaw{devidp.FlawNoIDToken}})
+	renewed, err := refresh(t, p, token)
+	if err != nil || renewed.IDToken != token.IDToken || renewed.AccessToken == token.AccessToken {
+		t.Fatalf("got %+v, error %v; want new tokens beside the old ID token", renewed, err)
+	}
+	if u, err := p.GetUserInfo(t.Context(), renewed); err != nil || u.PreferredUsername != "ada" {
+		t.Errorf("got %+v, error %v; want ada", u, err)
+	}
+}
+
 // Threat 38: a refresh that swaps the user, the client or the issuer ends the session.
 func TestRefreshMustNotSwapTheUser(t *testing.T) {
 	tests := map[devidp.Flaw]sdk.Source{

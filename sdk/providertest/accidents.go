@@ -44,7 +44,7 @@ func accidents(trap string) []accident {
 		upstream("503", devidp.Fault{Status: 503}),
 		upstream("truncated", devidp.Fault{Truncate: true}),
 		upstream("10mb", devidp.Fault{BodyBytes: 10 << 20}),
-		upstream("gzip-bomb", devidp.Fault{GzipBomb: 64 << 20}),
+		upstream("gzip-bomb", devidp.Fault{GzipBomb: 8 << 20}),
 		upstream("not-json", devidp.Fault{NotJSON: true}),
 		upstream("json-null", devidp.Fault{Body: "null"}),
 		upstream("redirect", devidp.Fault{RedirectTo: trap}),

@@ -119,6 +119,11 @@ func brokenMains() map[string]func() {
 		"no-shutdown": bare{noShutdown: true}.run,
 		"no-lifeline": bare{noLifeline: true}.run,
 		"chatty":      bare{chatty: true}.run,
+
+		"base-standard": func() { sdk.Serve(baseType("standard")) },
+		"base-foreign":  func() { sdk.Serve(baseType("foreign")) },
+		"base-closed":   func() { sdk.Serve(baseType("closed")) },
+		"mortal":        func() { sdk.Serve(mortalType()) },
 	}
 }
 
@@ -139,7 +144,7 @@ func TestProcessFaults(t *testing.T) {
 		{"netrpc", "process-handshake", "grpc"},
 		{"certificate", "process-handshake", "certificate"},
 		{"elsewhere", "process-handshake", "PLUGIN_UNIX_SOCKET_DIR"},
-		{"version", "process-describe", `"version": "bare2",`},
+		{"version", "process-describe", `bare2`},
 		{"silent", "process-by-hand", "exit status 0"},
 		{"no-health", "process-health", "Health/Check"},
 		{"sick", "process-health", "NOT_SERVING"},
@@ -169,4 +174,14 @@ func TestNoBinary(t *testing.T) {
 		checkProcess(t.Context(), r, &binary{path: path})
 		expectFault(t, r, says)
 	}
+}
+
+// TestScript: a script finds its interpreter, and becomes the plugin; this one is what a wrapper looks like.
+func TestScript(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "authd-provider-script")
+	text := "#!/usr/bin/env sh\nexec '" + link(t, "bare") + "' \"$@\"\n"
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	RunBinary(t, script, Harness{})
 }

@@ -53,20 +53,40 @@ func (b *binary) start(ctx context.Context) (*process, error) {
 	return c.process, nil
 }
 
-// command prepares to run the binary with what authd lets a plugin see of the environment, and with env.
+// command prepares to run the binary with what authd lets a plugin see of the environment, and with env. Only a script
+// is told a PATH, to find its interpreter.
 func (b *binary) command(ctx context.Context, env []string, args ...string) (*exec.Cmd, error) {
 	path, err := filepath.Abs(b.path)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	for _, name := range []string{"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ"} {
+	inherited := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "TZ"}
+	if isScript(path) {
+		inherited = append(inherited, "PATH")
+	}
+	for _, name := range inherited {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
 	}
-	cmd.Env, cmd.WaitDelay = env, time.Second
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env, cmd.WaitDelay = append(env,
+		"GOMAXPROCS=2", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all",
+		// A plugin built with the race detector sleeps for a second before it ends, unless told otherwise.
+		"GORACE=atexit_sleep_ms=0",
+	), time.Second
 	return cmd, nil
+}
+
+func isScript(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	start := make([]byte, 2)
+	_, err = io.ReadFull(f, start)
+	return err == nil && string(start) == "#!"
 }
 
 // spawn starts the binary, reads its handshake and connects.
@@ -81,12 +101,11 @@ func (b *binary) spawn(ctx context.Context) (*child, error) {
 		fmt.Sprintf("PLUGIN_PROTOCOL_VERSIONS=%d", sdk.ProtocolVersion),
 		"PLUGIN_UNIX_SOCKET_DIR=" + dir,
 		"TMPDIR=" + dir,
-		// A plugin built with the race detector sleeps for a second before it ends, unless told otherwise.
-		"GORACE=atexit_sleep_ms=0",
 	})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	cmd.Dir = dir
 	c := &child{cmd: cmd, dir: dir, stdout: &helloWriter{hello: make(chan string, 1)}, exited: make(chan struct{})}
 	stderr := &transcript{}
 	cmd.Stdout, cmd.Stderr = c.stdout, stderr
@@ -100,7 +119,7 @@ func (b *binary) spawn(ctx context.Context) (*child, error) {
 		c.status = cmd.Wait()
 		close(c.exited)
 	}()
-	c.process = &process{log: stderr, end: func() { c.kill() }}
+	c.process = &process{log: stderr, end: c.kill}
 	if err := c.connect(ctx); err != nil {
 		c.kill()
 		return nil, fmt.Errorf("%w; %s", err, stderr.tail())
@@ -130,7 +149,8 @@ func (c *child) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", path, err)
 	}
-	c.process = newProcess(conn, c.log, func() { c.stop() })
+	c.process = newProcess(conn, c.log, c.stop)
+	c.gone = c.exited
 	go c.mirror(conn)
 	return nil
 }

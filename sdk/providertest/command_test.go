@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/oauth2"
 )
 
 // TestCheckBinary: the command's way, for an executable of which nothing is known. Both of its types are pointed at
@@ -75,7 +77,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
 
-func TestGuess(t *testing.T) {
+func TestPointers(t *testing.T) {
 	idp, err := devidp.New(devidp.Options{Issuer: "http://127.0.0.1:1", SigningAlg: "ES256"})
 	if err != nil {
 		t.Fatal(err)
@@ -88,8 +90,8 @@ func TestGuess(t *testing.T) {
 	settings := func(names ...string) sdk.Type {
 		typ := sdk.Type{Name: "x"}
 		for _, name := range names {
-			name, optional := strings.CutSuffix(name, "?")
-			typ.Settings = append(typ.Settings, sdk.Setting{Name: name, Required: !optional})
+			name, standard, _ := strings.Cut(name, "=")
+			typ.Settings = append(typ.Settings, sdk.Setting{Name: name, Required: standard != "?", Default: strings.TrimPrefix(standard, "?")})
 		}
 		return typ
 	}
@@ -99,12 +101,17 @@ func TestGuess(t *testing.T) {
 		want map[string]string
 		why  string
 	}{
-		{"an issuer", settings("issuer", "client_id", "client_secret", "tenant?"), map[string]string{
+		{"an issuer", settings("issuer", "client_id", "client_secret", "tenant=?", "token_url=?"), map[string]string{
 			"issuer": "http://127.0.0.1:1", "client_id": "demo", "client_secret": "demo-secret",
 		}, ""},
 		{"endpoints", settings("auth_url", "token_url", "user_info_url", "client_id"), map[string]string{
 			"auth_url": "http://127.0.0.1:1/authorize", "token_url": "http://127.0.0.1:1/token",
 			"user_info_url": "http://127.0.0.1:1/userinfo", "client_id": "demo",
+		}, ""},
+		{"endpoints like GitHub's", settings("auth_url=https://github.com/login/oauth/authorize",
+			"token_url=https://github.com/login/oauth/access_token", "user_info_url=https://api.github.com/user"), map[string]string{
+			"auth_url": "http://127.0.0.1:1/login/oauth/authorize", "token_url": "http://127.0.0.1:1/login/oauth/access_token",
+			"user_info_url": "http://127.0.0.1:1/user",
 		}, ""},
 		{"a realm", settings("base_url", "realm", "client_id"), map[string]string{
 			"base_url": "http://127.0.0.1:1", "realm": "kit", "client_id": "demo",
@@ -114,7 +121,7 @@ func TestGuess(t *testing.T) {
 		{"one too many", settings("issuer", "client_id", "tenant"), nil, "nobody can guess the setting tenant"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h, why := guess(test.typ)
+			h, why := guess(t.Context(), nil, test.typ)
 			if !strings.Contains(why, test.why) || (why == "") != (test.why == "") {
 				t.Errorf("reason %q, want %q", why, test.why)
 			}
@@ -127,6 +134,66 @@ func TestGuess(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBaseURL: what lies under a base URL is tried before it is judged.
+func TestBaseURL(t *testing.T) {
+	for name, says := range map[string]string{"standard": "", "foreign": "it has nothing at /oauth/authorize", "closed": "issuer is wrong"} {
+		typ := baseType(name)
+		h, why := guess(t.Context(), &binary{path: link(t, "base-"+name)}, typ)
+		if !strings.Contains(why, says) || (why == "") != (says == "") || (h.Settings != nil) != (says == "") {
+			t.Errorf("%s: reason %q, want %q", name, why, says)
+		}
+	}
+}
+
+// baseType is a type that is configured with a base URL alone.
+func baseType(name string) sdk.Type {
+	return sdk.Type{
+		Name: name, Label: "Base", Settings: []sdk.Setting{{Name: "base_url", Required: true, Help: "Where it is."}},
+		New: func(_ context.Context, c sdk.Config) (sdk.Provider, error) {
+			path := map[string]string{"standard": "/authorize", "foreign": "/oauth/authorize"}[c.Type]
+			if path == "" {
+				return nil, sdk.ConfigErrorf("issuer", "is wrong")
+			}
+			base := c.Settings["base_url"]
+			return oauth2.New(c, oauth2.Config{
+				ClientID: "demo", AuthStyle: oauth2.AuthNone, Map: mapUser,
+				Endpoint: oauth2.Endpoint{Authorize: base + path, Token: base + "/token", UserInfo: base + "/userinfo"},
+			})
+		},
+	}
+}
+
+// TestMortal: a process that falls over in one check is told of there, and the next check gets a new one.
+func TestMortal(t *testing.T) {
+	var out bytes.Buffer
+	err := CheckBinary(t.Context(), &out, link(t, "mortal"))
+	var failed *CheckFailed
+	if !errors.As(err, &failed) || failed.Failed != 1 {
+		t.Errorf("got %v, want one failure in\n%s", err, out.String())
+	}
+	if !regexp.MustCompile(`(?m)^FAIL plain/token-503: .*the plugin's process has ended; its standard error ends: panic: so long`).MatchString(out.String()) {
+		t.Errorf("the end of the process is not told of in\n%s", out.String())
+	}
+}
+
+// mortalType ends its process when the identity provider is not available.
+func mortalType() sdk.Type {
+	typ := plainType()
+	typ.New = func(_ context.Context, c sdk.Config) (sdk.Provider, error) {
+		next := c.HTTP.Transport
+		c.HTTP.Transport = carrier{next, func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && resp.StatusCode == http.StatusServiceUnavailable && r.Method == http.MethodPost {
+				go func() { panic("so long") }() // nobody can recover from that
+				<-r.Context().Done()
+			}
+			return resp, err
+		}}
+		return plainProvider(c, nil)
+	}
+	return typ
 }
 
 // TestCheckBinaryOfAnUnknownType says what it did not do: silence would pass for success.

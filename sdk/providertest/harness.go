@@ -93,7 +93,7 @@ func CheckBinary(ctx context.Context, w io.Writer, path string) error {
 	bin := &binary{path: path}
 	if manifest, ok := checkProcess(ctx, report, bin); ok {
 		for _, typ := range manifest.Types {
-			h, why := guess(typ)
+			h, why := guess(ctx, bin, typ)
 			if why != "" {
 				report.under(typ.Name).Logf("logins were not tried: %s", why)
 			}

@@ -185,11 +185,11 @@ func checkPassword(ctx context.Context, s *suite) error {
 	}
 	var faults []error
 	for name, in := range map[string]sdk.Credentials{
-		"a wrong password":   {Username: right.Username, Password: right.Password + "x"},
-		"no password":        {Username: right.Username},
-		"an unknown user":    {Username: "kit-nobody", Password: right.Password},
-		"no user":            {Password: right.Password},
-		"a shouted password": {Username: right.Username, Password: right.Password + "\x00"},
+		"a wrong password":     {Username: right.Username, Password: right.Password + "x"},
+		"no password":          {Username: right.Username},
+		"an unknown user":      {Username: "kit-nobody", Password: right.Password},
+		"no user":              {Password: right.Password},
+		"more than a password": {Username: right.Username, Password: right.Password + "\x00"},
 	} {
 		_, err := s.shared.passwordLogin(ctx, in)
 		if fault := wantSource("PasswordLogin with "+name, err, sdk.SourceUser); fault != nil {

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
@@ -67,9 +71,34 @@ func (s *suite) all(ctx context.Context, r report, checks []check) {
 			if s.idp != nil {
 				s.idp.Clear() // the next check begins with an identity provider in good health
 			}
-			return err
+			return errors.Join(err, s.revive(ctx, err))
 		})
 	}
+}
+
+// revive tells when a check was the end of the process that it asked, and starts another one for the next.
+func (s *suite) revive(ctx context.Context, fault error) error {
+	if s.shared == nil {
+		return nil
+	}
+	if status.Code(fault) == codes.Unavailable {
+		select { // the connection ends before the process does
+		case <-s.shared.gone:
+		case <-time.After(quickly):
+		}
+	}
+	select {
+	case <-s.shared.gone:
+	default:
+		return nil
+	}
+	err := fmt.Errorf("the plugin's process has ended; %s", s.shared.log.tail())
+	s.shared.stop()
+	again, failed := s.configured(ctx)
+	if failed == nil {
+		s.shared = again
+	}
+	return errors.Join(err, failed)
 }
 
 // begin starts the identity provider and makes the provider that most checks ask.
@@ -133,6 +162,7 @@ func (s *suite) who(i int) devidp.User {
 
 // secrets looks through all that the provider has said for what it must keep to itself.
 func (s *suite) secrets(context.Context) error {
+	s.shared.stop() // so that the last line has arrived
 	for _, log := range s.logs {
 		s.seen.heard("the log", log.String())
 	}

@@ -25,6 +25,7 @@ type process struct {
 	client *sdk.Client
 	raw    pb.ProviderClient // where the status itself is of interest
 	log    *transcript       // what it wrote
+	gone   <-chan struct{}   // closed when it has ended by itself; nil = it can't
 	end    func()
 }
 
@@ -32,7 +33,7 @@ func newProcess(conn *grpc.ClientConn, log *transcript, end func()) *process {
 	return &process{conn: conn, client: sdk.NewClient(conn), raw: pb.NewProviderClient(conn), log: log, end: end}
 }
 
-// stop ends the process.
+// stop ends the process; it may be called again.
 func (p *process) stop() { p.end() }
 
 // dial connects as authd does: no message larger than a mebibyte. The name is there for the header :authority, in

@@ -15,16 +15,6 @@ import (
 	"github.com/authd/authd/sdk"
 )
 
-// tell gives the provider's process a command and returns the answer.
-func tell(t *testing.T, p *Provider, command string) []byte {
-	t.Helper()
-	u, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: command})
-	if err != nil {
-		t.Fatalf("%s: %v", command, err)
-	}
-	return u.Claims
-}
-
 // Threat 132, 154: a process sees its own settings and a few names of the environment, in a directory of its own,
 // with no file of authd's open, without core dumps and without the way to new privileges.
 func TestJail(t *testing.T) {
@@ -42,7 +32,7 @@ func TestJail(t *testing.T) {
 	t.Setenv("TZ", "UTC")
 
 	pc := testProvider(t, "p", "client_secret", "do-not-show-either")
-	pc.Env = map[string]string{"SSLKEYLOGFILE": "/dev/null"}
+	pc.Env["SSLKEYLOGFILE"] = "/dev/null"
 	c := catalogOf(t, Config{Providers: []ProviderConfig{pc, testProvider(t, "q")}})
 	p := ready(t, c, "p")
 	var got jailed
@@ -109,6 +99,10 @@ func TestHungProcessIsReplaced(t *testing.T) {
 func stopProcess(t *testing.T, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	// Until it really has stopped.
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -196,21 +190,6 @@ func TestStopDrains(t *testing.T) {
 	wantKind(t, <-call, KindCanceled)
 	if err := <-stopped; err != nil {
 		t.Errorf("Stop: %v", err)
-	}
-}
-
-// inFlight waits until the provider counts so many calls.
-func inFlight(t *testing.T, p *Provider, want int) {
-	t.Helper()
-	ctx := background(t)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for p.Status().InFlight != want {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%d calls in flight, want %d", p.Status().InFlight, want)
-		}
 	}
 }
 

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+//go:generate go test -run ^TestReference$ -update .
+
+var update = flag.Bool("update", false, "write the reference instead of comparing it")
+
+const referenceFile = "../../docs/reference/cli.md"
+
+// TestReference keeps the reference in step with the commands; `go generate` writes it.
+func TestReference(t *testing.T) {
+	want := reference(newRoot(&app{}))
+	if *update {
+		if err := os.WriteFile(referenceFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(referenceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is not what the commands say; run go generate ./cmd/authd (-want +got):\n%s", referenceFile, diff)
+	}
+}
+
+func reference(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString(`# Commands
+
+<!-- Generated from cmd/authd by go generate. Do not edit. -->
+
+Every command takes ` + "`--help`" + `; those that print a table take ` + "`-o json`" + `. Errors go to standard error, one line each, with
+what is wrong and how to mend it.
+
+| exit code | means |
+|-|-|
+| 0 | done |
+| 1 | it failed, or a check did |
+| 2 | wrong arguments, or a faulty configuration |
+`)
+	writeCommand(&b, root)
+	return b.String()
+}
+
+func writeCommand(b *strings.Builder, c *cobra.Command) {
+	if c.Runnable() && !c.HasAvailableSubCommands() {
+		text := c.Short + "."
+		if c.Long != "" {
+			text = strings.TrimSpace(c.Long)
+		}
+		fmt.Fprintf(b, "\n## `%s`\n\n%s\n", strings.TrimSuffix(c.UseLine(), " [flags]"), text)
+		writeFlags(b, c)
+	}
+	for _, child := range c.Commands() {
+		if child.IsAvailableCommand() && child.Name() != "help" && child.Parent().Name() != "completion" {
+			writeCommand(b, child)
+		}
+	}
+	if c.Name() == "completion" {
+		b.WriteString("\n## `authd completion SHELL`\n\nPrint what makes a shell complete authd's commands: bash, zsh, fish or powershell. `authd completion bash --help` says how\nto load it.\n")
+	}
+}
+
+func writeFlags(b *strings.Builder, c *cobra.Command) {
+	rows := 0
+	c.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" {
+			return
+		}
+		if rows++; rows == 1 {
+			b.WriteString("\n| flag | meaning |\n|-|-|\n")
+		}
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		if kind := f.Value.Type(); kind != "bool" {
+			name += " " + strings.ReplaceAll(kind, "|", `\|`)
+		}
+		fmt.Fprintf(b, "| `%s` | %s |\n", name, f.Usage)
+	})
+}
+
+// Every command says in one line what it does, without a full stop, and leaves the exit code to report.
+func TestEveryCommandIsDescribed(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") || len(c.Short) > 80 {
+			t.Errorf("%s: Short is %q", c.CommandPath(), c.Short)
+		}
+		if c.Run != nil && c.Name() != "help" {
+			t.Errorf("%s has Run, whose errors nobody sees; use RunE", c.CommandPath())
+		}
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+	}
+	walk(newRoot(&app{}))
+}

@@ -1,0 +1,91 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/authd/authd/sdk"
+)
+
+func benchProvider(b *testing.B) *Provider {
+	b.Helper()
+	dir := b.TempDir()
+	t := &testing.T{}
+	path := install(t, dir, namePrefix+"well")
+	c, err := New(Config{Providers: []ProviderConfig{{
+		ID: "p", Type: "test", Plugin: At(path, true), Settings: map[string]string{"client_id": "app"},
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Stop(context.Background()) })
+	c.Start(context.Background())
+	p := c.Providers()[0]
+	if err := p.WaitReady(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// The price of the facade is the difference between the two: at most 2 µs.
+func BenchmarkCall(b *testing.B) {
+	p := benchProvider(b)
+	client := p.board.ready().rpc
+	ctx := context.Background()
+	in := sdk.AuthorizeRequest{State: "s", Scope: []string{"openid"}}
+	b.Run("facade", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := p.AuthorizeParams(ctx, in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("go-plugin", func(b *testing.B) {
+		for b.Loop() {
+			timed, cancel := context.WithTimeout(ctx, 2*time.Second)
+			_, err := client.AuthorizeParams(timed, in)
+			if cancel(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("facade alone", func(b *testing.B) {
+		m := method[sdk.AuthorizeParams]{
+			name: "x", timeout: time.Second, again: true,
+			call: func(context.Context, *sdk.Client) (sdk.AuthorizeParams, error) {
+				return sdk.AuthorizeParams{Endpoint: "https://idp.example/authorize"}, nil
+			},
+			check: func(held *instance, out sdk.AuthorizeParams) error { return held.pins.checkAuthorize(out) },
+		}
+		for b.Loop() {
+			if _, err := do(ctx, p, m); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// From the death of a process to the next answer: at most 50 ms.
+func BenchmarkRestart(b *testing.B) {
+	p := benchProvider(b)
+	p.launcher.timing.reset = time.Nanosecond
+	for b.Loop() {
+		proc := p.process.Load()
+		proc.kill()
+		<-proc.exited
+		if _, err := p.AuthorizeParams(context.Background(), sdk.AuthorizeRequest{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRedact(b *testing.B) {
+	r := newRedactor([]string{"zq7-K2_secretvalue"})
+	line := fmt.Sprintf("GET https://idp.example/userinfo %s answered 200 in 12ms request_id=%d", "with a header", 12345)
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		_ = r.redact(line)
+	}
+}

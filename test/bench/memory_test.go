@@ -1,0 +1,149 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/authd/authd/internal/session"
+	"github.com/authd/authd/internal/store/file"
+	"github.com/authd/authd/internal/store/memory"
+)
+
+const (
+	kB = 1e3
+	// KiB and MB as the budgets have them.
+	KiB = 1 << 10
+	MB  = 1e6
+)
+
+// measureMemory looks at authd and its plugins when nothing has happened for a while.
+func measureMemory(b *testing.B, t *table) {
+	s := newSite(b)
+	authd := s.serve()
+	host := settled(b, authd.pid)
+	t.add(b, row{what: "host, idle, resident", unit: "MB", budget: 30, measured: float64(host.rss) / MB, note: fmt.Sprintf("%.1f MB its own", float64(host.own)/MB)})
+	var largest memoryUse
+	for _, pid := range authd.children() {
+		m := settled(b, pid)
+		largest = memoryUse{rss: max(largest.rss, m.rss), own: max(largest.own, m.own)}
+	}
+	t.add(b, row{what: "plugin, idle, resident", unit: "MB", budget: 16, measured: float64(largest.rss) / MB, note: "the largest of four"})
+	t.add(b, row{what: "plugin, idle, its own", unit: "MB", budget: 5, measured: float64(largest.own) / MB, note: "private and written to"})
+	authd.stop()
+}
+
+// settled waits until a process neither takes nor returns memory.
+func settled(b *testing.B, pid int) memoryUse {
+	b.Helper()
+	last, same := memoryOf(b, pid), 0
+	poll(b, 200*time.Millisecond, "the memory of the process settles", func() bool {
+		now := memoryOf(b, pid)
+		if same++; now != last {
+			same = 0
+		}
+		last = now
+		return same == 5
+	})
+	return last
+}
+
+// measureSessions fills a store and looks at what it holds then.
+func measureSessions(b *testing.B, t *table) {
+	const n = 10_000
+	st := memory.New(memory.Options{})
+	before := heap()
+	ids := make([]string, 0, n)
+	manage(b, st, func(m *session.Manager) {
+		for range n {
+			ids = append(ids, signIn(b, m, nil))
+		}
+		stored := heap() - before - n*(43+16)
+		t.add(b, row{what: "memory per session, memory:", unit: "kB", budget: 1, measured: stored / n / kB, note: "heap, two records each"})
+		for _, id := range ids {
+			if _, err := m.Lookup(context.Background(), id); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric((heap()-before-n*(43+16)-stored)/n, "B/cached-session")
+	})
+	if err := st.Close(); err != nil {
+		b.Fatal(err)
+	}
+	runtime.KeepAlive(ids)
+	measureFile(b, t)
+}
+
+// measureFile is the same in a file, which takes what the disk takes for each write: fewer sessions do.
+func measureFile(b *testing.B, t *table) {
+	const n = 1000
+	path := b.TempDir() + "/authd.db"
+	st, err := file.Open(path, file.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	manage(b, st, func(m *session.Manager) {
+		for range n {
+			signIn(b, m, nil)
+		}
+	})
+	if err := st.Close(); err != nil {
+		b.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size())/n, "B/session-on-disk")
+}
+
+// heap is what lives on the heap now.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC() // what the first one freed in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// measureConnections holds many keep-alive connections open, each after a check, and then checks on all of them again.
+func measureConnections(b *testing.B, t *table) {
+	n := 10_000
+	if spare := files(b) - 500; spare < n {
+		n = spare // this process and the server may each open so many files
+	}
+	s := newSite(b)
+	id := s.signIn(nil)
+	authd := s.serve(serverCore)
+	bare, bareAddr := startBare(b, s.checkHeaders(id))
+	grown := func(pid int, addr string) float64 {
+		before := settled(b, pid)
+		c := newClient(b, addr, n, checkRequest(addr, id))
+		c.run(n)
+		c.run(n)
+		after := settled(b, pid)
+		c.close()
+		return float64(after.rss-before.rss) / float64(n) / KiB
+	}
+	reference := grown(bare.pid, bareAddr)
+	t.add(b, row{
+		what: fmt.Sprintf("%d keep-alive connections, each", n), unit: "KiB", budget: 30, measured: grown(authd.pid, s.addr),
+		note: fmt.Sprintf("bare Fiber %.1f KiB; no request failed", reference),
+	})
+	authd.stop()
+}
+
+// files is how many files a process may open.
+func files(b *testing.B) int {
+	b.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		b.Fatal(err)
+	}
+	return int(min(limit.Max, 1<<20))
+}

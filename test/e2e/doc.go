@@ -1,0 +1,15 @@
+// Package e2e tests authd as a whole and from outside: the real program with its real plugins, run as a process, with
+// real identity providers, a real nginx and a real browser around it.
+//
+//	main_test.go      builds authd and the plugins once; the parts that tests share
+//	process_test.go   one running authd: configuration, readiness, log, its plugins' processes, its end
+//	client_test.go    a browser without JavaScript
+//	relay_test.go     what stands between two parts to see what they say
+//	keycloak_test.go  Keycloak             node_test.go     npm's oidc-provider
+//	nginx_test.go     examples/nginx       chromium_test.go pages in a browser, screenshots
+//	demo_test.go      authd demo           plugins_test.go  plugins that die, hang and babble
+//	start_test.go     from nothing to ready, and what it weighs
+//
+// The tests read processes from /proc, so they are for Linux. Screenshots go to artifacts/, which git ignores;
+// go test ./test/e2e -run TestChromium -update makes docs/images/login.png anew.
+package e2e
