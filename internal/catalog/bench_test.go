@@ -12,8 +12,7 @@ import (
 func benchProvider(b *testing.B) *Provider {
 	b.Helper()
 	dir := b.TempDir()
-	t := &testing.T{}
-	path := install(t, dir, namePrefix+"well")
+	path := install(b, dir, namePrefix+"well")
 	c, err := New(Config{Providers: []ProviderConfig{{
 		ID: "p", Type: "test", Plugin: At(path, true), Settings: map[string]string{"client_id": "app"},
 	}}})

@@ -67,7 +67,7 @@ func TestDescribeInJail(t *testing.T) {
 	}
 	_, err := Describe(background(t), At(path, false))
 	fails(t, "Describe", err, "exited with status 9")
-	if strings.Contains(err.Error(), "do-not-show") || !strings.Contains(err.Error(), "PATH=") || !strings.Contains(err.Error(), "/authd-") {
+	if strings.Contains(err.Error(), "do-not-show") || !strings.Contains(err.Error(), "PATH=") || !strings.Contains(err.Error(), "/"+socketPrefix) {
 		t.Errorf("Describe: %v; want a short environment and a directory of its own", err)
 	}
 }

@@ -16,8 +16,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// messageMax bounds a message in either direction.
-const messageMax = 1 << 20
+const (
+	// messageMax bounds a message in either direction.
+	messageMax = 1 << 20
+	// headersMax bounds what else an answer holds, such as the details of an error.
+	headersMax = 128 << 10
+)
 
 // dialOptions make a connection that reaches one process and no other, bound its messages and refuse go-plugin's
 // broker, by which a plugin could have authd open as many goroutines as it likes. They come after go-plugin's own
@@ -26,6 +30,7 @@ func dialOptions(r *processRunner) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return r.dial(ctx) }),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageMax), grpc.MaxCallSendMsgSize(messageMax)),
+		grpc.WithMaxHeaderListSize(headersMax),
 		grpc.WithStatsHandler(sentWatch{}),
 		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, next grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 			r.keepConn(cc)

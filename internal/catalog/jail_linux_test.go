@@ -3,8 +3,11 @@ package catalog
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Threat 132: no new privileges for the plugin; authd itself keeps what it has.
@@ -39,4 +42,20 @@ func TestNoNewPrivileges(t *testing.T) {
 	if !strings.Contains(string(before), "NoNewPrivs:\t1") && marked != 1 {
 		t.Errorf("%d threads of this process are marked, want the spawner's alone", marked)
 	}
+}
+
+// Threat 131: a file that gives more rights than its user has is not run. Only root can make one.
+func TestTrustFileCapabilities(t *testing.T) {
+	dir := pluginDir(t)
+	file := write(t, filepath.Join(dir, "authd-provider-acme"))
+	// VFS_CAP_REVISION_2, effective, CAP_NET_BIND_SERVICE.
+	err := unix.Setxattr(file, "security.capability", []byte{1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0)
+	want := "has file capabilities; run setcap -r " + file
+	if err != nil {
+		if os.Geteuid() == 0 {
+			t.Fatal(err)
+		}
+		want = ""
+	}
+	matches(t, "fault", newTrust(dir, true).fault(file), want)
 }

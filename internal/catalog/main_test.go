@@ -72,7 +72,7 @@ func pluginDir(t *testing.T) string {
 }
 
 // install puts the test binary into dir under another name.
-func install(t *testing.T, dir, name string) string {
+func install(t testing.TB, dir, name string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/authd/authd/sdk"
 	providerv1 "github.com/authd/authd/sdk/proto/provider/v1"
@@ -137,6 +139,10 @@ func (s *fatServer) GetUserInfo(context.Context, *providerv1.GetUserInfoRequest)
 	return &providerv1.GetUserInfoResponse{User: &providerv1.User{Sub: "1", ClaimsJson: bytes.Repeat([]byte("x"), 64<<20)}}, nil
 }
 
+func (s *fatServer) GetToken(context.Context, *providerv1.GetTokenRequest) (*providerv1.GetTokenResponse, error) {
+	return nil, status.Error(codes.Internal, strings.Repeat("x", 8<<20))
+}
+
 // testType is what the well-behaved plugin serves. It does as it is told: each call holds a command.
 func testType() sdk.Type {
 	return sdk.Type{
@@ -153,10 +159,13 @@ func testType() sdk.Type {
 	}
 }
 
-func newTestProvider(_ context.Context, c sdk.Config) (sdk.Provider, error) {
+func newTestProvider(ctx context.Context, c sdk.Config) (sdk.Provider, error) {
 	p := &testAuthProvider{c}
 	if gate := c.Settings["gate"]; gate != "" {
 		if _, err := os.Stat(gate); err != nil {
+			if c.Settings["new"] == "slow" {
+				<-ctx.Done()
+			}
 			return nil, sdk.UpstreamErrorf("discovery: connection refused")
 		}
 	}
@@ -185,6 +194,8 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 		if p.counted() == 1 {
 			os.Exit(7)
 		}
+	case "hang-up":
+		hangUp()
 	case "panic":
 		panic("as told, with " + argument)
 	case "panic-outside":
@@ -270,6 +281,15 @@ func (p *testAuthProvider) grandchild(how string) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(map[string]int{"pid": cmd.Process.Pid})
+}
+
+// hangUp breaks every connection of the process, which goes on listening.
+func hangUp() {
+	for fd := 3; fd < 64; fd++ {
+		if _, err := unix.Getpeername(fd); err == nil {
+			_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+		}
+	}
 }
 
 // jailed is what a process sees of itself.

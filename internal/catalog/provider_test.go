@@ -144,6 +144,10 @@ func TestErrors(t *testing.T) {
 	if got := wantKind(t, err, KindFault); !strings.Contains(got.Error(), "larger than max") {
 		t.Errorf("GetUserInfo of 64 MiB: %v", got)
 	}
+	_, err = fat.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+	if wantKind(t, err, KindFault); len(err.Error()) > 2*errorTextMax {
+		t.Errorf("GetToken with an error of 8 MiB has one of %d bytes", len(err.Error()))
+	}
 	_, err = p.GetToken(background(t), sdk.CodeExchange{Code: strings.Repeat("x", 2<<20)})
 	wantKind(t, err, KindFault)
 	if _, err := fat.AuthorizeParams(background(t), sdk.AuthorizeRequest{}); err != nil {
@@ -370,6 +374,33 @@ func TestCallsWaitForTheNextProcess(t *testing.T) {
 		if _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A connection that breaks while the process lives on is made anew, and judged as the first was.
+func TestConnectionBreaks(t *testing.T) {
+	p := ready(t, catalogOf(t, Config{Providers: []ProviderConfig{testProvider(t, "p")}}), "p")
+	pid := p.Status().PID
+	_, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: "hang-up"})
+	wantKind(t, err, KindUnavailable)
+	for range 3 {
+		if _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := p.Status(); got.PID != pid || got.Restarts != 0 {
+		t.Errorf("status = %+v, want the same process (%d)", got, pid)
+	}
+}
+
+func TestKindString(t *testing.T) {
+	var got []string
+	for k := KindFault; k <= KindCanceled; k++ {
+		got = append(got, k.String())
+	}
+	want := []string{"fault", "denied", "expired", "config", "upstream", "upstream_timeout", "unavailable", "canceled"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
 	}
 }
 

@@ -20,8 +20,8 @@ const (
 	socketPathMax = 103
 	// socketPathTail is the longest that process directory and go-plugin's own name add to the base.
 	socketPathTail = len("/4294967295/plugin4294967295")
-	socketPrefix   = "authd-"
-	lockName       = "lock"
+	socketPrefix   = "authd-sock-"
+	lockName       = "in-use"
 )
 
 // sockets is a private directory (0700) in which each plugin process gets a directory of its own for its socket,
@@ -53,7 +53,7 @@ func newSockets(parent string, environ []string) (*sockets, error) {
 	if len(base)+socketPathTail > socketPathMax {
 		_ = os.Remove(base)
 		return nil, fmt.Errorf("the directory for plugin sockets has too long a path for a unix socket: %s; name one of at most %d bytes",
-			parent, socketPathMax-socketPathTail-len("/authd-4294967295"))
+			parent, socketPathMax-socketPathTail-len("/"+socketPrefix+"4294967295"))
 	}
 	lock, err := lockFile(filepath.Join(base, lockName))
 	if err != nil {
@@ -68,7 +68,7 @@ func runtimeDir(environ []string) string {
 	for _, name := range []string{"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"} {
 		// systemd lists several, joined by colons.
 		dir, _, _ := strings.Cut(lookup(environ, name), ":")
-		fits := len(dir)+len("/authd-4294967295")+socketPathTail <= socketPathMax
+		fits := len(dir)+len("/"+socketPrefix+"4294967295")+socketPathTail <= socketPathMax
 		if dir != "" && fits && unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
 			return dir
 		}

@@ -74,9 +74,9 @@ func TestSocketsSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := filepath.Join(parent, "authd-1")
-	young := filepath.Join(parent, "authd-2")
-	foreign := filepath.Join(parent, "authd-3")
+	dead := filepath.Join(parent, socketPrefix+"1")
+	young := filepath.Join(parent, socketPrefix+"2")
+	foreign := filepath.Join(parent, socketPrefix+"3")
 	for _, dir := range []string{dead, young, foreign} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func (p *Provider) delay(failures int) time.Duration {
 		return 0
 	}
 	t := p.launcher.timing
-	return rand.N(min(t.backoffMax, t.backoff<<min(failures-1, 20)))
+	return rand.N(max(1, min(t.backoffMax, t.backoff<<min(failures-1, 20))))
 }
 
 // sleep reports whether the whole time has passed: not when ctx has ended or interrupt was closed.
@@ -230,7 +230,7 @@ func (p *Provider) describe(ctx context.Context, proc *process) error {
 		}
 		return fmt.Errorf("%w: plugin %s serves no type %s; it serves %s", errMisconfigured, p.cfg.Plugin.Path, p.cfg.Type, strings.Join(names, ", "))
 	}
-	p.change(nil, time.Time{}, func(s *Status) { s.Version, s.PID = m.Version, proc.pid })
+	p.board.set(nil, time.Time{}, func(s *Status) { s.Version, s.PID = m.Version, proc.pid })
 	return nil
 }
 

@@ -84,6 +84,38 @@ func TestIdentityProviderComesLater(t *testing.T) {
 	}
 }
 
+// Threat 49: so it is when the identity provider is there but does not answer in time.
+func TestIdentityProviderIsSlow(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	span := quick()
+	span.configure = 100 * time.Millisecond
+	pc := testProvider(t, "p", "gate", gate, "new", "slow")
+	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, MaxRestartBackoff: 10 * time.Millisecond, timing: span})
+	p := provider(t, c, "p")
+	waiting := until(t, p, "waiting", func(s Status) bool { return s.State == StateBackoff })
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, p, "ready", func(s Status) bool { return s.State == StateReady })
+	if got := p.Status(); got.PID != waiting.PID || waiting.PID == 0 {
+		t.Errorf("status = %+v, then %+v; want the same process", waiting, got)
+	}
+}
+
+// Stop does not wait for an identity provider either.
+func TestStopWhileIdentityProviderIsDown(t *testing.T) {
+	pc := testProvider(t, "p", "gate", filepath.Join(t.TempDir(), "gate"))
+	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, RestartBackoff: time.Hour, MaxRestartBackoff: time.Hour})
+	p := provider(t, c, "p")
+	until(t, p, "waiting", func(s Status) bool { return s.State == StateBackoff })
+	if err := c.Stop(context.Background()); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	if got := p.Status(); got.State != StateStopped || got.PID != 0 || got.Problem != "" {
+		t.Errorf("status = %+v", got)
+	}
+}
+
 // A caller is not made to wait for an identity provider that is tried again only much later.
 func TestCallWhileIdentityProviderIsDown(t *testing.T) {
 	pc := testProvider(t, "p", "gate", filepath.Join(t.TempDir(), "gate"))
