@@ -117,7 +117,7 @@
 //	OAUTH_ACME_CLIENT_ID=… OAUTH_ACME_CLIENT_SECRET=… authd serve
 //
 // Run by hand, a plugin knows three flags: -describe prints what it can be configured as, -version its version, and
-// -debug lets it run under a debugger, with authd attached to it. A whole example with a README is in
+// -debug serves by hand, under a debugger, and prints where. A whole example with a README is in
 // examples/custom-provider; docs/plugins/protocol.md is for those who write no Go.
 //
 // # The map of the package

@@ -106,6 +106,13 @@ func TestScripts(t *testing.T) {
 					env.Setenv(name, "")
 				}
 			}
+			// A unix socket must fit into it.
+			short, err := os.MkdirTemp("", "authd")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = os.RemoveAll(short) })
+			env.Setenv("TMPDIR", short)
 			return os.Chmod(env.WorkDir, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

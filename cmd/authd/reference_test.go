@@ -70,7 +70,7 @@ func writeCommand(b *strings.Builder, c *cobra.Command) {
 		}
 	}
 	if c.Name() == "completion" {
-		b.WriteString("\n## `authd completion SHELL`\n\nPrint what makes a shell complete authd's commands: bash, zsh, fish or powershell. `authd completion bash --help` says how\nto load it.\n")
+		b.WriteString("\n## `authd completion SHELL`\n\nPrint what makes a shell complete authd's commands: bash, zsh, fish or powershell. `authd completion bash --help` says\nhow to load it.\n")
 	}
 }
 

@@ -33,7 +33,7 @@ func startServer(t *testing.T, dir string, environ ...string) *server {
 	}
 	cmd := exec.CommandContext(t.Context(), path, "serve")
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "AUTHD_LOG_FORMAT=json", "AUTHD_STORE_URL=memory:"}, environ...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "AUTHD_LOG_FORMAT=json", "AUTHD_STORE_URL=memory:", "AUTHD_SERVER_ADMIN_LISTEN="}, environ...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -141,15 +141,15 @@ func TestServeFails(t *testing.T) {
 	}
 	defer taken.Close()
 	code, _, stderr := runAuthd(t, []string{
-		"AUTHD_SERVER_LISTEN=" + taken.Addr().String(), "AUTHD_STORE_URL=memory:", "AUTHD_LOG_LEVEL=error", "AUTHD_SERVER_PLUGINS_DIR=" + t.TempDir(),
+		"AUTHD_SERVER_LISTEN=" + taken.Addr().String(), "AUTHD_STORE_URL=memory:", "AUTHD_LOG_LEVEL=error", "AUTHD_SERVER_ADMIN_LISTEN=", "AUTHD_SERVER_PLUGINS_DIR=" + t.TempDir(),
 	}, "serve")
 	if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "authd: server.listen "+taken.Addr().String()) {
 		t.Errorf("address taken: exit code %d, stderr %q", code, stderr)
 	}
 	code, _, stderr = runAuthd(t, []string{
-		"AUTHD_STORE_URL=file:/nowhere/authd.db", "AUTHD_LOG_LEVEL=error", "AUTHD_SERVER_PLUGINS_DIR=" + t.TempDir(),
+		"AUTHD_STORE_URL=file:/dev/null/authd.db", "AUTHD_LOG_LEVEL=error", "AUTHD_SERVER_ADMIN_LISTEN=", "AUTHD_SERVER_PLUGINS_DIR=" + t.TempDir(),
 	}, "serve")
-	if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "/nowhere") {
+	if code != exitFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "/dev/null/authd.db") {
 		t.Errorf("no store: exit code %d, stderr %q", code, stderr)
 	}
 }

@@ -117,16 +117,22 @@ func (l *launcher) connect(abort context.Context, client *plugin.Client, r *proc
 	}()
 	select {
 	case got := <-done:
+		if errors.Is(got.err, errNoConnection) {
+			return nil, epitaph(r.process(), r.log, got.err)
+		}
 		return got.conn, got.err
 	case <-ctx.Done():
 		_ = r.Kill(ctx)
 		<-done // soon, now that the process is gone
-		if abort.Err() != nil {
-			return nil, ErrStopped
+		if c := r.process(); c != nil && abort.Err() == nil {
+			return nil, epitaph(c, r.log, fmt.Errorf("did not answer within %v of its handshake", l.timing.healthTimeout))
 		}
-		return nil, fmt.Errorf("did not answer within %v of its handshake", l.timing.healthTimeout)
+		return nil, ErrStopped
 	}
 }
+
+// errNoConnection means that the handshake was fine and then nobody answered.
+var errNoConnection = errors.New("can't be connected to")
 
 // openClient is go-plugin's part of a start. Whatever a plugin may bring it to do, it does not take authd with it.
 func openClient(client *plugin.Client) (conn *grpc.ClientConn, err error) {
@@ -140,7 +146,7 @@ func openClient(client *plugin.Client) (conn *grpc.ClientConn, err error) {
 	}
 	protocol, err := client.Client()
 	if err != nil {
-		return nil, fmt.Errorf("can't be connected to: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	g, ok := protocol.(*plugin.GRPCClient)
 	if !ok {

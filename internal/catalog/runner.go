@@ -92,7 +92,7 @@ func (r *processRunner) accept(ctx context.Context, line string) error {
 
 // epitaph ends the process, if it has not ended by itself, and returns err with all that is known of its end.
 func epitaph(c *child, log *processLog, err error) error {
-	if errors.Is(err, errNoHandshake) {
+	if errors.Is(err, errNoHandshake) || errors.Is(err, errNoConnection) {
 		select {
 		case <-c.exited:
 			err = fmt.Errorf("%s right after start", c.status())

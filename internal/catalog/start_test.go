@@ -14,7 +14,7 @@ import (
 // is lost) and what a plugin may print; Threat 133.
 func TestStartFails(t *testing.T) {
 	hasty := quick()
-	hasty.start, hasty.healthTimeout = 500*time.Millisecond, 500*time.Millisecond
+	hasty.start, hasty.healthTimeout = 2*time.Second, 500*time.Millisecond
 	for _, test := range []struct {
 		plugin string
 		timing timing
@@ -78,7 +78,10 @@ func TestStartLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, "drops", "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1})
 	p := provider(t, c, "p")
-	until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 20 })
+	got := until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 20 })
+	if !strings.Contains(got.Problem, "exited with status 0") {
+		t.Errorf("problem = %q", got.Problem)
+	}
 	if err := c.Stop(context.Background()); err != nil {
 		t.Errorf("Stop: %v", err)
 	}

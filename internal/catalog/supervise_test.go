@@ -88,7 +88,7 @@ func TestIdentityProviderComesLater(t *testing.T) {
 func TestIdentityProviderIsSlow(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	span := quick()
-	span.configure = 100 * time.Millisecond
+	span.configure = 700 * time.Millisecond
 	pc := testProvider(t, "p", "gate", gate, "new", "slow")
 	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, MaxRestartBackoff: 10 * time.Millisecond, timing: span})
 	p := provider(t, c, "p")

@@ -148,9 +148,4 @@ func (l *loader) warnOfIgnored() {
 	if len(l.cfg.Clients) > 0 {
 		l.warn("[[clients]] has no effect in this version: authd is no OpenID Provider yet")
 	}
-	for _, key := range []string{"server.admin_listen", "admin.token", "admin.pprof"} {
-		if _, set := l.cfg.origins[key]; set && l.cfg.Server.AdminListen != "" {
-			l.warn(key + " has no effect in this version: there is no admin listener yet")
-		}
-	}
 }

@@ -110,7 +110,7 @@ func TestSecretFileFaults(t *testing.T) {
 func TestReadableSecretIsWarnedAbout(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	write(t, file, secretA, 0o644)
-	c := load(t, minimal+"admin_listen = \"\"\n[session]\nsecret_file = \""+file+"\"\n[admin]\ntoken_file = \""+file+"\"")
+	c := load(t, minimal+"[session]\nsecret_file = \""+file+"\"\n[admin]\ntoken_file = \""+file+"\"")
 	if diff := cmp.Diff([]string{file + " can be read by everybody on this machine; chmod o-r it"}, c.Warnings); diff != "" {
 		t.Error(diff)
 	}

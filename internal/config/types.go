@@ -14,7 +14,7 @@ type Config struct {
 	Login Login `toml:"login"`
 	// Access says who is let in, over all providers.
 	Access Access `toml:"access"`
-	// Admin guards the admin listener. It has no effect in this version.
+	// Admin guards the admin listener.
 	Admin Admin `toml:"admin"`
 	// Log says what authd writes on standard error.
 	Log Log `toml:"log"`
@@ -48,7 +48,7 @@ type Server struct {
 	// believed. Empty: nobody's.
 	TrustedProxies []string `toml:"trusted_proxies"`
 	// AdminListen is the listener of /metrics and /admin/*: host:port, or unix: and the absolute path of a socket.
-	// Empty: there is none. Off the loopback it needs admin.token. It has no effect in this version.
+	// Empty: there is none. Whoever reaches it reads /metrics; the rest needs admin.token, or a unix socket.
 	AdminListen string `toml:"admin_listen" default:"127.0.0.1:4181"`
 	// PluginsDir is the directory of the provider plugins, or a list of them; the first that has a name wins.
 	PluginsDir OneOrMore `toml:"plugins_dir" default:"plugins"`

@@ -153,15 +153,6 @@ func loopbackHost(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// loopbackListen reports whether only this machine can reach a listener.
-func loopbackListen(text string) bool {
-	if strings.HasPrefix(text, "unix:") {
-		return true
-	}
-	host, _, err := net.SplitHostPort(text)
-	return err == nil && loopbackHost(host)
-}
-
 // parseProxy reads an address or a CIDR range.
 func parseProxy(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {

@@ -227,11 +227,7 @@ func checkLogo(logo, publicURL string) problem {
 }
 
 func (k checker) admin() {
-	token, listen := k.cfg.Admin.Token, k.cfg.Server.AdminListen
-	if token != "" && len(token) < minToken {
+	if token := k.cfg.Admin.Token; token != "" && len(token) < minToken {
 		k.fault("admin.token", fmt.Sprintf("has %d bytes, fewer than %d", len(token), minToken), "make one with `authd keygen`")
-	}
-	if token == "" && listen != "" && checkListen(listen) == (problem{}) && !loopbackListen(listen) {
-		k.fault("server.admin_listen", quoted(listen)+" can be reached from other machines and admin.token is not set", "set admin.token, or listen on loopback or a unix socket")
 	}
 }

@@ -81,6 +81,9 @@ type Login struct {
 // maxUserAgent bounds what is kept to show a person their sessions.
 const maxUserAgent = 256
 
+// discardTimeout bounds the removal of a session that could not be begun.
+const discardTimeout = 3 * time.Second
+
 // Create starts a session under a new id. The previous one ends only after the new one is there.
 func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Session, err error) {
 	now := m.Now()
@@ -95,15 +98,9 @@ func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Sessio
 	}
 	if login.Token != nil {
 		s.TokenExpiry, s.Renewable = login.Token.Expiry, login.Token.RefreshToken != ""
-		if err := m.saveToken(ctx, s, login.Token); err != nil {
-			return "", nil, err
-		}
 	}
-	if _, err := m.Store.Put(ctx, userKey(s.User.Subject, s.Handle), nil, m.Lifetime, store.Any()); err != nil {
+	if err := m.begin(ctx, s, login.Token, now); err != nil {
 		return "", nil, fmt.Errorf("create session: %w", err)
-	}
-	if err := m.save(ctx, s, now, store.Absent()); err != nil {
-		return "", nil, err
 	}
 	if login.Previous != "" {
 		if _, _, err := m.End(ctx, login.Previous); err != nil && !errors.Is(err, ErrNoSession) {
@@ -111,6 +108,30 @@ func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Sessio
 		}
 	}
 	return id, s, nil
+}
+
+// begin writes all that belongs to a new session, at once: a store that waits for its disk then waits once. In which
+// order it gets there is no matter, since nobody has the id before all of it is there. If a part fails, none is left.
+func (m *Manager) begin(ctx context.Context, s *Session, token *sdk.Token, now time.Time) error {
+	var work sync.WaitGroup
+	var errs [3]error
+	work.Go(func() { errs[0] = m.save(ctx, s, now, store.Absent()) })
+	work.Go(func() { _, errs[1] = m.Store.Put(ctx, userKey(s.User.Subject, s.Handle), nil, m.Lifetime, store.Any()) })
+	if token != nil {
+		work.Go(func() { errs[2] = m.saveToken(ctx, s, token) })
+	}
+	work.Wait()
+	err := errors.Join(errs[:]...)
+	if err == nil {
+		return nil
+	}
+	// The caller may have gone; what was written must go nevertheless.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+	defer cancel()
+	for _, key := range []string{sessionPrefix + s.Handle, tokenPrefix + s.Handle, userKey(s.User.Subject, s.Handle)} {
+		err = errors.Join(err, m.Store.Delete(ctx, key))
+	}
+	return err
 }
 
 // Lookup returns the live session of an id, or ErrNoSession. Any other error means that the store can't tell, and

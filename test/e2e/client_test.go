@@ -174,3 +174,25 @@ func wantHeaders(t testing.TB, got page, want map[string]string) {
 		}
 	}
 }
+
+// readPage reads an answer that somebody else got.
+func readPage(t testing.TB, res *http.Response) page {
+	t.Helper()
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page{res, string(text)}
+}
+
+// attributeOf returns what stands between prefix and the next quote.
+func attributeOf(t testing.TB, p page, prefix string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(p.body, prefix)
+	value, _, closed := strings.Cut(rest, `"`)
+	if !found || !closed {
+		t.Fatalf("%s has no %s:\n%s", p.where(), prefix, p.body)
+	}
+	return html.UnescapeString(value)
+}

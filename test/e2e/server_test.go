@@ -188,7 +188,7 @@ func devTable(idp *devidp.Server, id, kind string, values ...string) string {
 	values = append([]string{"client_id", "demo", "client_secret", "demo-secret"}, values...)
 	switch kind {
 	case "oidc":
-		values = append(values, "issuer", idp.Issuer())
+		return table(id, kind, append(values, "issuer", idp.Issuer())...) + `scopes = ["openid", "profile", "email", "groups"]` + "\n"
 	case "keycloak":
 		values = append(values, "base_url", idp.URL(), "realm", "staff")
 	case "github":

@@ -1,0 +1,69 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// testDemo does what a newcomer does: runs authd demo, opens the address that it prints and clicks.
+func testDemo(t *testing.T, browser context.Context) {
+	p := startProcess(t, nil, "demo", "--plugins-dir", programs.path(t, "plugins"))
+	printed := regexp.MustCompile(`http://127\.0\.0\.1:\d+/\S*`)
+	var address string
+	await(t, patience, "authd demo prints an address", func() error {
+		if p.ended() {
+			t.Fatalf("it has ended: %v\n%s", p.cmd.ProcessState, p.log())
+		}
+		if address = printed.FindString(p.output()); address == "" {
+			return errNotYet
+		}
+		return nil
+	})
+	if all := printed.FindAllString(p.output(), -1); len(all) != 1 {
+		t.Errorf("it prints the addresses %v, want one", all)
+	}
+
+	b := newPerson(t, browser)
+	b.open(address)
+	b.wantText("Sign in to the demo")
+	b.shootAll("demo-login")
+	b.choose("Demo Identity")
+	b.wantText("Who are you today?")
+	b.choose("Ada Quillfeather")
+	b.wantLocation(address)
+	b.wantText("Hello, Ada Quillfeather", "X-Auth-Request-User", "ada@example.org")
+	b.shootAll("demo")
+
+	// What the buttons on it promise.
+	b.choose("Your account")
+	b.wantText("Where you are signed in", "Demo Identity")
+	b.open(address)
+	b.choose("Sign out")
+	b.wantText("Sign out?")
+	b.click("main form button")
+	b.wantText("Sign in to the demo")
+	b.choose("Demo GitHub")
+	b.choose("Linus Fjordgren")
+	b.wantText("Hello, Linus Fjordgren")
+
+	plugins := p.children()
+	if len(plugins) < 2 {
+		t.Errorf("plugins that run: %v, want one for each provider", plugins)
+	}
+	if code := p.stop(os.Interrupt); code != 0 {
+		t.Errorf("after Ctrl-C: %v, want exit code 0\n%s", p.cmd.ProcessState, p.log())
+	}
+	p.wantNothingLeft(plugins)
+	if _, err := newBrowser(t).try(http.MethodGet, address, nil); err == nil {
+		t.Error("the address still answers")
+	}
+	if strings.Contains(p.log(), "panic") {
+		t.Errorf("log:\n%s", p.log())
+	}
+}
