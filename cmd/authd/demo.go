@@ -38,7 +38,7 @@ func newDemo(a *app) *cobra.Command {
 		Long: `Run the whole thing on loopback with no account anywhere: an identity provider with three made-up users, authd with
 its plugins, and a sample page that only signed-in people see. Nothing is kept; no configuration is read.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dirs) },
+		RunE: func(c *cobra.Command, _ []string) error { return stopped(c.Context(), a.demo(c.Context(), dirs)) },
 	}
 	c.Flags().StringArrayVar(&dirs, "plugins-dir", nil, "directory of plugins (default: plugins beside the program, or here)")
 	return c
@@ -50,6 +50,9 @@ func (a *app) demo(ctx context.Context, dirs []string) (err error) {
 		dirs = besideProgram()
 	}
 	plugins := survey(ctx, dirs)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if serving(plugins, "oidc").manifest == nil {
 		for _, f := range plugins {
 			a.say("plugin %s: %s", f.Path, oneLine(f.problem))

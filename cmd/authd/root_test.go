@@ -49,8 +49,16 @@ func (closedPipe) Write([]byte) (int, error) { return 0, os.ErrClosed }
 func TestBrokenPipe(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, args := range [][]string{
-		{"version"}, {"version", "-o", "json"}, {"keygen"}, {"config", "schema"}, {"config", "print"}, {"config", "check"}, {"config", "check", "-o", "json"},
-		{"plugin", "list"}, {"plugin", "list", "-o", "json"}, {"provider", "list"},
+		{"version"},
+		{"version", "-o", "json"},
+		{"keygen"},
+		{"config", "schema"},
+		{"config", "print"},
+		{"config", "check"},
+		{"config", "check", "-o", "json"},
+		{"plugin", "list"},
+		{"plugin", "list", "-o", "json"},
+		{"provider", "list"},
 	} {
 		a := &app{out: closedPipe{}, errOut: &strings.Builder{}}
 		if code := a.run(t.Context(), args); code != exitFailed {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ func newServe(a *app) *cobra.Command {
 		Long: `Run the server until SIGTERM or SIGINT. Everything can be set in the configuration file or in the environment; see
 "authd config schema" and "authd config check". The log goes to standard error.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), path) },
+		RunE: func(c *cobra.Command, _ []string) error { return stopped(c.Context(), a.serve(c.Context(), path)) },
 	}
 	configFlag(c, &path)
 	return c
@@ -47,6 +48,14 @@ func (a *app) serve(ctx context.Context, path string) error {
 		return err
 	}
 	return server.Run(ctx)
+}
+
+// stopped makes it no failure that a server was told to stop before it had quite started.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
 }
 
 // usable loads a configuration and refuses one that could not be run.

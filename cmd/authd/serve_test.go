@@ -84,8 +84,7 @@ func TestServeUntilToldToStop(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := startServer(t, dir, "AUTHD_SERVER_LISTEN=127.0.0.1:0", "AUTHD_SERVER_PUBLIC_URL=https://auth.example.com",
-				"AUTHD_APPS_0_HOST=app.example.com", "OAUTH_ACME_CLIENT_ID=a", "OAUTH_ACME_CLIENT_SECRET=hush-hush")
-			s.logged(t, "[[apps]] has no effect in this version")
+				"OAUTH_ACME_CLIENT_ID=a", "OAUTH_ACME_CLIENT_SECRET=hush-hush")
 			listening := s.logged(t, "authd is listening")
 			if listening["providers"] != float64(1) {
 				t.Errorf("providers = %v, want the one of the environment", listening["providers"])

@@ -177,5 +177,10 @@ func ruleFaults(cfg *config.Config) []config.Fault {
 	for i, p := range cfg.Providers {
 		try(fmt.Sprintf("providers[%d].allow", i), p.Allow)
 	}
+	// A rule that is written down but not enforced would let in whom it is meant to keep out.
+	if len(cfg.Apps) > 0 {
+		faults = append(faults, cfg.FaultAt("apps[0].host", "this version does not enforce the rules of [[apps]] yet",
+			"remove the tables; every signed-in user whom access.allow lets in then passes the check"))
+	}
 	return faults
 }

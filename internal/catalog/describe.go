@@ -82,7 +82,7 @@ func (l *launcher) describeByFlag(ctx context.Context, p Plugin) (*sdk.Manifest,
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("did not end: %w", ctx.Err())
 	case !c.cmd.ProcessState.Success():
-		return nil, fmt.Errorf("%s; last lines: %s", c.status(), log.tail())
+		return nil, log.lastWords(errors.New(c.status()))
 	case printed.Len() > messageMax:
 		return nil, fmt.Errorf("printed more than %d bytes", messageMax)
 	}

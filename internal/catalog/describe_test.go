@@ -45,6 +45,7 @@ func TestDescribeScripts(t *testing.T) {
 		`echo '` + open + `"DATABASE_URL"}]}]}'`: "can't be used: type x: setting a: the environment name does not begin with OAUTH_",
 		`echo '{"types":[]}'`:                    "can't be used: serves 0 types",
 		`echo no JSON`:                           "the manifest is not the JSON",
+		`exit 1`:                                 "(and with -describe it exited with status 1)",
 		`i=0; while [ $i -lt 20000 ]; do echo "$i 0123456789012345678901234567890123456789012345678901234567890123456789"; i=$((i+1)); done`: "printed more than 1048576 bytes",
 	} {
 		dir := pluginDir(t)

@@ -174,6 +174,14 @@ func (l *processLog) value(name string, v any) any {
 	return clean(l.redact.redactField(name, string(text)))
 }
 
+// lastWords adds what the process wrote at its end to an error about it.
+func (l *processLog) lastWords(err error) error {
+	if tail := l.tail(); tail != "" {
+		return fmt.Errorf("%w; last lines: %s", err, tail)
+	}
+	return err
+}
+
 // tail is the end of what the process wrote to standard error, or the beginning of its panic, on one line and
 // with secrets masked; "" when there is nothing.
 func (l *processLog) tail() string {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
@@ -57,7 +58,12 @@ func runPlugin(name string) {
 	case "deaf":
 		deaf()
 	case "drops":
-		drops()
+		drops(false)
+	case "accepts":
+		drops(true)
+	case "clings":
+		serveUnbounded()
+		select {}
 	case "wrapper":
 		wrapper()
 	case "fat", "noflag":
@@ -89,13 +95,17 @@ func deaf() {
 	shake("unix", socket, "")
 }
 
-// drops shakes hands and ends.
-func drops() {
+// drops shakes hands and ends, at once or when it is connected to.
+func drops(accept bool) {
 	socket := filepath.Join(os.Getenv(plugin.EnvUnixSocketDir), "s")
-	if _, err := net.Listen("unix", socket); err != nil {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
 		panic(err)
 	}
 	fmt.Printf("1|1|unix|%s|grpc|\n", socket)
+	if accept {
+		_, _ = l.Accept()
+	}
 	os.Exit(0)
 }
 
@@ -204,6 +214,8 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 	case "hold":
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case "wait":
+		return nil, await(ctx, argument)
 	case "stderr":
 		return nil, repeat(rawStderr, argument)
 	case "stdout":
@@ -222,6 +234,22 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 		return nil, p.fail(command)
 	}
 	return nil, nil
+}
+
+// await returns once there is such a file.
+func await(ctx context.Context, file string) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (p *testAuthProvider) fail(command string) error {

@@ -124,10 +124,14 @@ func (l *launcher) connect(abort context.Context, client *plugin.Client, r *proc
 	case <-ctx.Done():
 		_ = r.Kill(ctx)
 		<-done // soon, now that the process is gone
-		if c := r.process(); c != nil && abort.Err() == nil {
-			return nil, epitaph(c, r.log, fmt.Errorf("did not answer within %v of its handshake", l.timing.healthTimeout))
+		err := fmt.Errorf("did not answer within %v of its handshake", l.timing.healthTimeout)
+		if abort.Err() != nil {
+			err = ErrStopped
 		}
-		return nil, ErrStopped
+		if c := r.process(); c != nil {
+			err = epitaph(c, r.log, err)
+		}
+		return nil, err
 	}
 }
 

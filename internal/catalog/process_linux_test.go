@@ -159,16 +159,17 @@ func TestStopWithoutTime(t *testing.T) {
 	}
 }
 
-// Stop lets a call in flight end before it shuts the process down, and refuses new ones meanwhile.
+// Stop lets a call in flight end before it shuts the process down, and refuses new ones meanwhile: go-plugin's
+// eleventh trap is that its shutdown cuts calls.
 func TestStopDrains(t *testing.T) {
 	span := quick()
 	span.drain = longEnough
 	c := catalogOf(t, Config{Providers: []ProviderConfig{testProvider(t, "p")}, timing: span})
 	p := ready(t, c, "p")
-	held, release := context.WithCancel(background(t))
+	gate := filepath.Join(t.TempDir(), "gate")
 	call := make(chan error, 1)
 	go func() {
-		_, err := p.GetUserInfo(held, &sdk.Token{AccessToken: "hold"})
+		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "wait " + gate})
 		call <- err
 	}()
 	inFlight(t, p, 1)
@@ -177,20 +178,39 @@ func TestStopDrains(t *testing.T) {
 	for p.enter() == nil { // until Stop has begun
 		p.leave()
 	}
-	select {
-	case err := <-call:
-		t.Errorf("the call in flight was cut: %v", err)
-	case err := <-stopped:
-		t.Errorf("Stop did not wait: %v", err)
-	default:
-	}
 	_, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: "x"})
 	wantKind(t, err, KindUnavailable)
-	release()
-	wantKind(t, <-call, KindCanceled)
+	proc := p.process.Load()
+	for range 100 { // long enough for a shutdown that does not wait
+		if proc.check(0) > 0 {
+			t.Error("the process is not well, though a call is in flight")
+			break
+		}
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-call; err != nil {
+		t.Errorf("the call in flight: %v", err)
+	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Stop: %v", err)
 	}
+}
+
+// A process that is of no use is ended even if it does not want to, long before authd ends.
+func TestUselessProcessIsEnded(t *testing.T) {
+	buffer, log := newLog()
+	span := quick()
+	span.stop = 100 * time.Millisecond
+	pc := providerOf(t, "clings", "p", "new", "config")
+	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, Log: log, timing: span})
+	var started struct{ PID int }
+	if err := json.Unmarshal([]byte(buffer.await(t, `"plugin started"`)), &started); err != nil {
+		t.Fatal(err)
+	}
+	until(t, provider(t, c, "p"), "misconfigured", func(s Status) bool { return s.State == StateMisconfigured })
+	gone(t, started.PID)
 }
 
 // go-plugin's second trap: a grandchild that holds standard error keeps a dead plugin "alive". Here it goes with its

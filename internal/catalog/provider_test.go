@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/authd/authd/sdk"
 )
@@ -390,6 +392,56 @@ func TestConnectionBreaks(t *testing.T) {
 	}
 	if got := p.Status(); got.PID != pid || got.Restarts != 0 {
 		t.Errorf("status = %+v, want the same process (%d)", got, pid)
+	}
+}
+
+// A call that can't have reached the plugin is made again, whichever it is: here the connection is broken and the
+// socket gone, so that nothing can be sent, and then the process dies.
+func TestUnsentCallIsMadeAgain(t *testing.T) {
+	p := ready(t, catalogOf(t, Config{Providers: []ProviderConfig{testProvider(t, "p")}}), "p")
+	proc := p.process.Load()
+	sockets, err := filepath.Glob(filepath.Join(proc.dir, "plugin*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, socket := range sockets {
+		if err := os.RemoveAll(socket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = p.GetUserInfo(background(t), &sdk.Token{AccessToken: "hang-up"})
+	wantKind(t, err, KindUnavailable)
+	call := make(chan error, 1)
+	go func() {
+		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+		call <- err
+	}()
+	inFlight(t, p, 1)
+	proc.kill()
+	if err := <-call; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBroken(t *testing.T) {
+	ctx := context.Background()
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, test := range []struct {
+		ctx  context.Context
+		err  error
+		want bool
+	}{
+		{ctx, status.Error(codes.Unavailable, "EOF"), true},
+		{ctx, status.Error(codes.Canceled, "grpc: the client connection is closing"), true},
+		{canceled, status.Error(codes.Canceled, "context canceled"), false},
+		{ctx, status.Error(codes.Internal, "x"), false},
+		{ctx, &sdk.Error{Source: sdk.SourceUpstream}, false},
+		{ctx, errors.New("x"), false},
+	} {
+		if got := broken(test.ctx, test.err); got != test.want {
+			t.Errorf("broken(%v) = %v, want %v", test.err, got, test.want)
+		}
 	}
 }
 

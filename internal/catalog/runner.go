@@ -101,10 +101,7 @@ func epitaph(c *child, log *processLog, err error) error {
 	}
 	c.kill()
 	<-c.drained
-	if tail := log.tail(); tail != "" {
-		return fmt.Errorf("%w; last lines: %s", err, tail)
-	}
-	return err
+	return log.lastWords(err)
 }
 
 // process returns the child, nil before it was started.

@@ -75,19 +75,23 @@ func TestStartScript(t *testing.T) {
 // A plugin that ends between handshake and connection costs no goroutine and no directory, however often (the
 // first is what goleak proves in TestMain).
 func TestStartLeavesNothing(t *testing.T) {
-	dir := t.TempDir()
-	c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, "drops", "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1})
-	p := provider(t, c, "p")
-	got := until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 20 })
-	if !strings.Contains(got.Problem, "exited with status 0") {
-		t.Errorf("problem = %q", got.Problem)
-	}
-	if err := c.Stop(context.Background()); err != nil {
-		t.Errorf("Stop: %v", err)
-	}
-	left, err := os.ReadDir(dir)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+	for _, plugin := range []string{"drops", "accepts"} {
+		t.Run(plugin, func(t *testing.T) {
+			dir := t.TempDir()
+			c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, plugin, "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1})
+			p := provider(t, c, "p")
+			got := until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 40 })
+			if !strings.Contains(got.Problem, "exited with status 0") {
+				t.Errorf("problem = %q", got.Problem)
+			}
+			if err := c.Stop(context.Background()); err != nil {
+				t.Errorf("Stop: %v", err)
+			}
+			left, err := os.ReadDir(dir)
+			if err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
 	}
 }
 

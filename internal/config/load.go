@@ -142,9 +142,6 @@ func (l *loader) derivePublicURL() {
 
 // warnOfIgnored names what this authd reads but does not act on yet.
 func (l *loader) warnOfIgnored() {
-	if len(l.cfg.Apps) > 0 {
-		l.warn("[[apps]] has no effect in this version: its rules guard nothing, everybody whom access.allow lets in passes the check")
-	}
 	if len(l.cfg.Clients) > 0 {
 		l.warn("[[clients]] has no effect in this version: authd is no OpenID Provider yet")
 	}

@@ -109,6 +109,9 @@ func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
 func (s *Server) composeProviders(ctx context.Context, opt Options) error {
 	served, types := s.describeAll(ctx, catalog.Discover(opt.Config.Server.PluginsDir, false))
 	resolved := opt.Config.Resolve(types, opt.Environ)
+	for _, warning := range opt.Config.EnvironmentWarnings(types, opt.Environ) {
+		s.log.Warn(warning)
+	}
 	rules := map[string]string{}
 	starts := make([]catalog.ProviderConfig, len(resolved))
 	for i, p := range resolved {

@@ -56,11 +56,11 @@ func (s *Server) originalURL(c *fiber.Ctx) string {
 }
 
 // checked answers with every identity header, empty ones too: what a client sent under these names must not survive.
-func (s *Server) checked(c *fiber.Ctx, status int, headers []header) error {
+func (s *Server) checked(c *fiber.Ctx, status int, headers [][]byte) error {
 	s.metrics.Check(status)
 	h := &c.Response().Header
-	for _, one := range headers {
-		h.SetCanonical(one.name, one.value)
+	for i, value := range headers {
+		h.SetCanonical(identityFields[i].name, value)
 	}
 	h.SetCanonical(cacheControl, noStore)
 	c.Status(status)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // maxURL is the longest request target that is read.
@@ -20,6 +22,11 @@ func (s *Server) guard(c *fiber.Ctx) error {
 		c.Context().SetConnectionClose()
 		return s.fail(c, failInvalidRequest, err, "")
 	}
+	if target := header.RequestURI(); len(target) > 0 && target[0] != '/' && !bytes.EqualFold(c.Request().URI().Host(), header.Host()) {
+		// A target in absolute form (RFC 9112 section 3.2.2) that names another host than the Host field.
+		c.Context().SetConnectionClose()
+		return s.fail(c, failInvalidRequest, fmt.Errorf("the request target names another host than the Host field"), "")
+	}
 	if len(header.RequestURI()) > maxURL {
 		tell := failInvalidRequest
 		tell.status = fiber.StatusRequestURITooLong
@@ -31,14 +38,30 @@ func (s *Server) guard(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// framing refuses folded fields, Transfer-Encoding beside Content-Length, and Transfer-Encoding before HTTP/1.1.
+// knownMethod answers methods that Fiber does not know as any other one that an address does not have.
+func (s *Server) knownMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+			next(ctx)
+			return
+		}
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		if err := s.unhandled(c, fiber.ErrMethodNotAllowed); err != nil {
+			ctx.SetStatusCode(fiber.StatusInternalServerError)
+		}
+	}
+}
+
+// framing refuses lines that end in a bare LF, folded fields, Transfer-Encoding beside Content-Length, and
+// Transfer-Encoding before HTTP/1.1.
 func framing(raw []byte, http11 bool) error {
 	length, encoding := false, false
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
 		raw = rest
-		if len(line) == 0 {
-			continue
+		if len(line) == 0 || line[len(line)-1] != '\r' {
+			return fmt.Errorf("a line does not end in CR LF")
 		}
 		switch line[0] {
 		case ' ', '\t':

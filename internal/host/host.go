@@ -105,6 +105,7 @@ func New(ctx context.Context, opt Options) (_ *Server, err error) {
 	s.app = fiber.New(s.fiberConfig())
 	s.app.Use(recover.New())
 	s.routes(s.app)
+	s.app.Server().Handler = s.knownMethod(s.app.Server().Handler)
 	return s, nil
 }
 

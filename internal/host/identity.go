@@ -8,9 +8,22 @@ import (
 	"github.com/authd/authd/internal/session"
 )
 
-// header is one identity header, ready to be written.
-type header struct {
-	name, value []byte
+// identityFields are all identity headers, with what each says of a user; empty when unknown.
+var identityFields = []struct {
+	name  []byte
+	value func(*identity.User) string
+}{
+	{[]byte("X-Auth-Request-User"), func(u *identity.User) string { return headerValue(u.Identifier, "") }},
+	{[]byte("X-Auth-Request-Subject"), func(u *identity.User) string { return headerValue(u.Subject, "") }},
+	{[]byte("X-Auth-Request-Email"), func(u *identity.User) string { return headerValue(u.VerifiedEmail(), "") }},
+	{[]byte("X-Auth-Request-Preferred-Username"), func(u *identity.User) string { return headerValue(u.PreferredUsername, "") }},
+	{[]byte("X-Auth-Request-Name"), func(u *identity.User) string { return headerValue(u.Name, "") }},
+	{[]byte("X-Auth-Request-Provider"), func(u *identity.User) string { return headerValue(u.Provider, "") }},
+	{[]byte("X-Auth-Request-Groups"), func(u *identity.User) string { groups, _ := groupsHeader(u); return groups }},
+	{[]byte("X-Auth-Request-Groups-Omitted"), func(u *identity.User) string { _, omitted := groupsHeader(u); return omitted }},
+	// Empty until apps can ask for them; a client's own must not survive meanwhile.
+	{[]byte("X-Auth-Request-Jwt"), func(*identity.User) string { return "" }},
+	{[]byte("X-Auth-Request-Access-Token"), func(*identity.User) string { return "" }},
 }
 
 // maxGroupsHeader bounds the groups header; with more, it is empty and X-Auth-Request-Groups-Omitted says so.
@@ -19,28 +32,19 @@ const maxGroupsHeader = 4 << 10
 // anonymous are the identity headers of nobody.
 var anonymous = identityHeaders(&identity.User{})
 
-// identityHeaders are all identity headers of a user, always the same ones; empty when unknown.
-func identityHeaders(u *identity.User) []header {
-	groups, omitted := groupsHeader(u)
-	fields := [][2]string{
-		{"X-Auth-Request-User", u.Identifier},
-		{"X-Auth-Request-Subject", u.Subject},
-		{"X-Auth-Request-Email", u.VerifiedEmail()},
-		{"X-Auth-Request-Preferred-Username", u.PreferredUsername},
-		{"X-Auth-Request-Name", u.Name},
-		{"X-Auth-Request-Provider", u.Provider},
+// identityHeaders are the values of all identityFields for a user, ready to be written. They share one piece of memory,
+// since every session that is in use keeps its own.
+func identityHeaders(u *identity.User) [][]byte {
+	values := make([]string, len(identityFields))
+	for i, field := range identityFields {
+		values[i] = field.value(u)
 	}
-	headers := make([]header, 0, len(fields)+4)
-	for _, f := range fields {
-		headers = append(headers, header{[]byte(f[0]), []byte(headerValue(f[1], ""))})
+	text := []byte(strings.Join(values, ""))
+	headers := make([][]byte, len(values))
+	for i, value := range values {
+		headers[i], text = text[:len(value):len(value)], text[len(value):]
 	}
-	return append(headers,
-		header{[]byte("X-Auth-Request-Groups"), []byte(groups)},
-		header{[]byte("X-Auth-Request-Groups-Omitted"), []byte(omitted)},
-		// Empty until apps can ask for them; a client's own must not survive meanwhile.
-		header{[]byte("X-Auth-Request-Jwt"), nil},
-		header{[]byte("X-Auth-Request-Access-Token"), nil},
-	)
+	return headers
 }
 
 func groupsHeader(u *identity.User) (groups, omitted string) {
@@ -63,7 +67,9 @@ func headerValue(s, also string) string {
 	plain := func(b byte) bool { return b >= ' ' && b < 0x7f && b != '%' && strings.IndexByte(also, b) < 0 }
 	var b strings.Builder
 	for i := range len(s) {
-		if plain(s[i]) {
+		// HTTP drops blanks at both ends of a value: " ada" must not arrive as "ada".
+		outer := s[i] == ' ' && (i == 0 || i == len(s)-1)
+		if plain(s[i]) && !outer {
 			b.WriteByte(s[i])
 			continue
 		}
@@ -77,7 +83,7 @@ func headerValue(s, also string) string {
 type grant struct {
 	// denied is why the person may no longer come in: the rules can have changed since the login.
 	denied  error
-	headers []header
+	headers [][]byte // as identityHeaders makes them
 }
 
 func (s *Server) grantOf(found *session.Session) *grant {

@@ -92,6 +92,10 @@ func (s *Server) unhandled(c *fiber.Ctx, err error) error {
 			tell = failNotFound
 		case fiber.StatusMethodNotAllowed:
 			tell = failMethod
+			// Fiber names the methods of the route; who asks for none that it knows gets those that authd uses.
+			if len(c.Response().Header.Peek(fiber.HeaderAllow)) == 0 {
+				c.Set(fiber.HeaderAllow, "GET, HEAD, POST, DELETE")
+			}
 		case fiber.StatusRequestEntityTooLarge, fiber.StatusRequestHeaderFieldsTooLarge, fiber.StatusBadRequest, fiber.StatusRequestTimeout:
 			tell = failInvalidRequest
 			tell.status = routing.Code

@@ -139,6 +139,7 @@ type siteOptions struct {
 	head    string // tables before the provider
 	idp     devidp.Options
 	environ []string
+	id      string // of the provider; "" is "idp"
 	noWait  bool
 	keys    string         // keys of [server]
 	public  string         // public_url; "" is the address of the listener
@@ -228,12 +229,12 @@ secret = "0123456789abcdef0123456789abcdef"
 %s
 %s
 [[providers]]
-id = "idp"
+id = %q
 type = "test"
 issuer = %q
 client_id = "demo"
 client_secret = "demo-secret"
-%s`, firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
+%s`, firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, firstOf(opt.id, "idp"), idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
 	path := filepath.Join(t.TempDir(), "authd.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

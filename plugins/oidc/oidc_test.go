@@ -2,20 +2,15 @@ package main
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
-	xoauth2 "golang.org/x/oauth2"
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
 	"github.com/authd/authd/sdk/providertest"
 )
-
-const callback = "http://127.0.0.1:9/auth/oauth/oidc/callback"
 
 func settingsAt(idp *devidp.Server) map[string]string {
 	return map[string]string{"issuer": idp.Issuer(), "client_id": "demo", "client_secret": "demo-secret"}
@@ -51,59 +46,9 @@ func TestPublicClient(t *testing.T) {
 	})
 }
 
-func startIDP(t *testing.T) *devidp.Server {
-	t.Helper()
-	idp, err := devidp.Start(devidp.Options{SigningAlg: "ES256"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
-	return idp
-}
-
 func makeProvider(t *testing.T, values map[string]string) (sdk.Provider, error) {
 	t.Helper()
-	settings, faults := oidcType().CheckSettings(values)
-	if len(faults) > 0 {
-		t.Fatal(faults)
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return newProvider(t.Context(), sdk.Config{
-		Type: "oidc", ID: "oidc", Settings: settings, Scopes: oidcType().Scopes, HTTP: client, Log: hclog.NewNullLogger(),
-	})
-}
-
-// login signs ada in, as authd would.
-func login(t *testing.T, idp *devidp.Server, p sdk.Provider) (*sdk.User, error) {
-	t.Helper()
-	verifier := xoauth2.GenerateVerifier()
-	params, err := p.AuthorizeParams(t.Context(), sdk.AuthorizeRequest{Scope: []string{"openid", "profile", "email", "groups"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{
-		"client_id": "demo", "response_type": "code", "redirect_uri": callback, "state": "s", "nonce": "n",
-		"code_challenge": xoauth2.S256ChallengeFromVerifier(verifier), "code_challenge_method": "S256",
-	} {
-		params.Params.Set(name, value)
-	}
-	back, err := idp.Authorize(t.Context(), params.Endpoint+"?"+params.Params.Encode(), "ada")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(back)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := p.GetToken(t.Context(), sdk.CodeExchange{Code: u.Query().Get("code"), RedirectURI: callback, CodeVerifier: verifier, Nonce: "n"})
-	if err != nil {
-		return nil, err
-	}
-	return p.GetUserInfo(t.Context(), token)
+	return configure(t, oidcType(), values)
 }
 
 // Each special setting does what it says.
@@ -135,7 +80,7 @@ func TestSpecialSettings(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			idp := startIDP(t)
+			idp := startIDP(t, devidp.Options{})
 			idp.Fault(devidp.EndpointToken, test.token)
 			idp.Fault(devidp.EndpointUserInfo, test.info)
 			values := settingsAt(idp)
@@ -146,7 +91,7 @@ func TestSpecialSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			u, err := login(t, idp, p)
+			u, err := signIn(t, idp, p)
 			if test.want == "error" {
 				if err == nil {
 					t.Errorf("got %+v, want an error", u)
@@ -164,7 +109,7 @@ func TestSpecialSettings(t *testing.T) {
 }
 
 func TestEndpointSettings(t *testing.T) {
-	idp := startIDP(t)
+	idp := startIDP(t, devidp.Options{})
 	for _, name := range []string{"authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint", "end_session_endpoint"} {
 		values := staticAt(idp)
 		values[name] = "http://192.0.2.1/"

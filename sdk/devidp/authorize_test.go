@@ -446,6 +446,10 @@ func TestPages(t *testing.T) {
 	if r := get(t, s.URL()+"/"); r.status != http.StatusOK || !contains(string(r.raw), "/.well-known/openid-configuration") {
 		t.Errorf("home: %d", r.status)
 	}
+	// Without an icon of their own, browsers ask for /favicon.ico and complain that there is none.
+	if r := get(t, s.URL()+"/-/icon.svg"); r.status != http.StatusOK || r.header.Get("Content-Type") != "image/svg+xml" || !contains(page, "/-/icon.svg") {
+		t.Errorf("icon: %d %v", r.status, r.header)
+	}
 	if r := get(t, s.URL()+"/-/style.css"); r.status != http.StatusOK || r.header.Get("Content-Type") != "text/css; charset=utf-8" || !contains(string(r.raw), "light dark") {
 		t.Errorf("style sheet: %d %v", r.status, r.header)
 	}

@@ -101,7 +101,8 @@ func (s *Server) mount(prefix string) (http.Handler, error) {
 	own := http.NewServeMux()
 	own.Handle("/-/login", s.route(nil, EndpointLogin, (*Server).decide))
 	own.Handle("/-/trap", s.route(nil, EndpointTrap, (*Server).trap))
-	own.HandleFunc("GET /-/style.css", s.pages.style)
+	own.Handle("GET /-/style.css", asset("text/css; charset=utf-8", s.pages.css))
+	own.Handle("GET /-/icon.svg", asset("image/svg+xml", s.pages.icon))
 	own.HandleFunc("GET /-/avatar/{username}", s.avatar)
 	own.HandleFunc("GET /{$}", s.home)
 	all := muxes{own}

@@ -23,10 +23,10 @@ var assets embed.FS
 // of it (OAuth 2.0 Form Post Response Mode). Its hash stands in the page's policy.
 const submitScript = "document.forms[0].submit()"
 
-// pageSet is the templates and the style sheet.
+// pageSet is the templates, the style sheet and the icon.
 type pageSet struct {
 	templates *template.Template
-	css       []byte
+	css, icon []byte
 }
 
 func newPages() (*pageSet, error) {
@@ -38,14 +38,21 @@ func newPages() (*pageSet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("devidp: style sheet: %w", err)
 	}
-	return &pageSet{templates, css}, nil
+	icon, err := assets.ReadFile("assets/icon.svg")
+	if err != nil {
+		return nil, fmt.Errorf("devidp: icon: %w", err)
+	}
+	return &pageSet{templates, css, icon}, nil
 }
 
-func (p *pageSet) style(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(p.css) // a browser that left needs no answer
+// asset serves what the pages load.
+func asset(contentType string, body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = w.Write(body) // a browser that left needs no answer
+	}
 }
 
 // render writes a page. form-action is left out of the policy on purpose:

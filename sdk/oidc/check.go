@@ -39,7 +39,7 @@ func (p *Provider) checkDiscovery(ctx context.Context) []sdk.Diagnostic {
 	if p.static != nil {
 		return nil
 	}
-	found := p.plain().CheckReach(ctx, "discovery document", discoveryURL(p.config.Issuer))
+	found := p.plain().CheckReach(ctx, "discovery document", p.config.discovery())
 	if _, err := p.fetchMetadata(ctx); err != nil {
 		found = append(found, diagnose("discovery document can't be used", err)...)
 	}

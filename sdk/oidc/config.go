@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/authd/authd/sdk"
@@ -14,6 +16,15 @@ type Config struct {
 	Issuer string
 	// IssuerSetting is the setting to name when the issuer is wrong; empty: issuer.
 	IssuerSetting string
+	// Discovery is where the discovery document is; empty: under the issuer.
+	Discovery string
+	// IssuerPattern, with Discovery, takes the issuer that the discovery document names if all of it matches, because
+	// the settings know the issuer by another name; Issuer is then not looked at. Nil: Issuer and no other.
+	IssuerPattern *regexp.Regexp
+	// IssuerOf returns the iss that a token with these claims must have, where one discovery document stands for many
+	// issuers and names a template instead, or a *sdk.Error for an issuer that is not let in. A key that is bound to an
+	// issuer then signs for that one alone. Nil: the issuer of the discovery document.
+	IssuerOf func(claims oauth2.Object) (string, error)
 	// ClientID must be set; an empty ClientSecret makes a public client.
 	ClientID, ClientSecret string
 	// AuthMethod is client_secret_basic, client_secret_post or none. Empty: none without a secret, otherwise basic
@@ -23,6 +34,8 @@ type Config struct {
 	Endpoint Endpoint
 	// NoDiscovery takes Endpoint alone, without any discovery document.
 	NoDiscovery bool
+	// Logout is a sign-out page of the identity provider's own kind.
+	Logout Logout
 	// Params are fixed parameters of the authorization request.
 	Params url.Values
 	// TrustedAudiences may stand beside this client in an ID token's aud; azp must then be this client.
@@ -43,6 +56,16 @@ type Config struct {
 // Endpoint holds the endpoints that a discovery document names (OpenID Connect Discovery 1.0 section 3).
 type Endpoint struct {
 	Authorize, Token, UserInfo, JWKS, Revoke, EndSession string
+}
+
+// Logout is a page where people sign out that takes more than RP-Initiated Logout 1.0 section 2 knows.
+type Logout struct {
+	// URL of the page; empty: there is none.
+	URL string
+	// ReturnTo is the parameter that says, beside post_logout_redirect_uri, where to go afterwards.
+	ReturnTo string
+	// Always uses the page even where the discovery document names an end_session_endpoint.
+	Always bool
 }
 
 // Settings are those of a type whose client may be public: client_id, client_secret and the Tuning, with environment
@@ -88,6 +111,23 @@ func (c Config) issuerSetting() string {
 		return "issuer"
 	}
 	return c.IssuerSetting
+}
+
+// takes tells whether an issuer that the discovery document names is the right one.
+func (c Config) takes(issuer string) bool {
+	if c.IssuerPattern == nil {
+		return issuer == c.Issuer
+	}
+	// Whole, however the pattern is written: what stands around an issuer makes it another one.
+	return issuer != "" && c.IssuerPattern.FindString(issuer) == issuer
+}
+
+// discovery is the address of the discovery document.
+func (c Config) discovery() string {
+	if c.Discovery != "" {
+		return c.Discovery
+	}
+	return strings.TrimSuffix(c.Issuer, "/") + "/.well-known/openid-configuration"
 }
 
 func (c Config) groupsClaim() string {

@@ -26,9 +26,16 @@ const (
 
 var errSignature = errors.New("its signature can't be verified with any key of the identity provider")
 
+// verificationKey is a key with what is not in RFC 7517: the issuer that it signs for, where it is bound to one. It may
+// be a template, whose {tenantid} is the token's tid.
+type verificationKey struct {
+	jose.JSONWebKey
+	issuer string
+}
+
 // fetchKeys reads the identity provider's key set (RFC 7517 section 5). Keys that are not for signatures, too weak or
 // of an unknown kind are left out; a set without any other is an error.
-func (p *Provider) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
+func (p *Provider) fetchKeys(ctx context.Context) ([]verificationKey, error) {
 	m, err := p.metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -45,7 +52,7 @@ func (p *Provider) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if err := json.Unmarshal(o["keys"], &set); err != nil {
 		return nil, sdk.UpstreamErrorf("key set: its keys are no list")
 	}
-	var keys []jose.JSONWebKey
+	var keys []verificationKey
 	for _, one := range set {
 		if key, ok := signingKey(one); ok && len(keys) < maxKeys {
 			keys = append(keys, key)
@@ -58,16 +65,16 @@ func (p *Provider) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
 }
 
 // signingKey reads one key, if it is one that may sign tokens.
-func signingKey(raw json.RawMessage) (jose.JSONWebKey, bool) {
+func signingKey(raw json.RawMessage) (verificationKey, bool) {
 	o, err := oauth2.ParseObject(raw)
 	if err != nil {
-		return jose.JSONWebKey{}, false
+		return verificationKey{}, false
 	}
 	if use := o.String("use"); use != "" && use != "sig" {
-		return jose.JSONWebKey{}, false
+		return verificationKey{}, false
 	}
 	if o.Has("key_ops") && !slices.Contains(o.Strings("key_ops"), "verify") {
-		return jose.JSONWebKey{}, false
+		return verificationKey{}, false
 	}
 	// Certificates say nothing that is used here, and a broken one must not spoil the key.
 	for _, name := range []string{"x5c", "x5u", "x5t", "x5t#S256"} {
@@ -75,10 +82,10 @@ func signingKey(raw json.RawMessage) (jose.JSONWebKey, bool) {
 	}
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(o.JSON()); err != nil {
-		return jose.JSONWebKey{}, false
+		return verificationKey{}, false
 	}
 	key = key.Public()
-	return key, key.Valid() && familyOf(key) != ""
+	return verificationKey{key, o.String("issuer")}, key.Valid() && familyOf(key) != ""
 }
 
 // familyOf returns the beginning of the algorithms that a key is for; "" for a key that is not to be used.
@@ -115,8 +122,9 @@ func fits(key jose.JSONWebKey, alg, kid string) bool {
 
 // keySet verifies one token's signature for go-oidc. It keeps the error, of which go-oidc passes on the text alone.
 type keySet struct {
-	keys       *document[[]jose.JSONWebKey]
+	keys       *document[[]verificationKey]
 	algorithms []jose.SignatureAlgorithm
+	bound      bool // keep keys to the issuer that they name
 	asked      bool
 	err        error
 }
@@ -139,34 +147,44 @@ func (k *keySet) verify(ctx context.Context, token string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if payload, ok := tryKeys(jws, keys); ok {
+	if payload, ok := k.try(jws, keys); ok {
 		return payload, nil
 	}
 	// The identity provider may have new keys (OpenID Connect Core section 10.1.1), unless these just came, or the
 	// one that the token names is among them.
 	kid := jws.Signatures[0].Header.KeyID
-	known := kid != "" && slices.ContainsFunc(keys, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
+	known := kid != "" && slices.ContainsFunc(keys, func(key verificationKey) bool { return key.KeyID == kid })
 	if known || k.keys.editions() != before {
 		return nil, errSignature
 	}
 	if keys, err = k.keys.renew(ctx); err != nil {
 		return nil, err
 	}
-	if payload, ok := tryKeys(jws, keys); ok {
+	if payload, ok := k.try(jws, keys); ok {
 		return payload, nil
 	}
 	return nil, errSignature
 }
 
-func tryKeys(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, bool) {
+func (k *keySet) try(jws *jose.JSONWebSignature, keys []verificationKey) ([]byte, bool) {
 	header := jws.Signatures[0].Header
 	for _, key := range keys {
-		if !fits(key, header.Algorithm, header.KeyID) {
+		if !fits(key.JSONWebKey, header.Algorithm, header.KeyID) {
 			continue
 		}
-		if payload, err := jws.Verify(key.Key); err == nil {
+		if payload, err := jws.Verify(key.Key); err == nil && (!k.bound || key.signsFor(payload)) {
 			return payload, true
 		}
 	}
 	return nil, false
+}
+
+// signsFor tells whether the key may sign these claims. Where one key set serves many issuers, a key of one of them
+// must not speak for the others.
+func (k verificationKey) signsFor(payload []byte) bool {
+	if k.issuer == "" {
+		return true
+	}
+	claims, err := oauth2.ParseObject(payload)
+	return err == nil && strings.ReplaceAll(k.issuer, "{tenantid}", claims.String("tid")) == claims.String("iss")
 }

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,26 +24,22 @@ type metadata struct {
 	responseIss bool
 }
 
-func discoveryURL(issuer string) string {
-	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
-}
-
 // fetchMetadata reads the discovery document (OpenID Connect Discovery 1.0 section 4).
 func (p *Provider) fetchMetadata(ctx context.Context) (*metadata, error) {
-	raw, err := p.plain().GetJSON(ctx, discoveryURL(p.config.Issuer), nil)
+	raw, err := p.plain().GetJSON(ctx, p.config.discovery(), nil)
 	if err != nil {
-		return nil, err
+		return nil, p.config.lost(err)
 	}
 	o, err := oauth2.ParseObject(raw)
 	if err != nil {
 		return nil, sdk.UpstreamErrorf("discovery document: %w", err)
 	}
-	if issuer := o.String("issuer"); issuer != p.config.Issuer {
-		return nil, sdk.ConfigErrorf(p.config.issuerSetting(),
-			"leads to the issuer %q, but the discovery document there names %.200q; set it so that both are the same, to the last slash", p.config.Issuer, issuer)
+	issuer := o.String("issuer")
+	if !p.config.takes(issuer) {
+		return nil, p.config.otherIssuer(issuer)
 	}
 	m := &metadata{
-		issuer: p.config.Issuer,
+		issuer: issuer,
 		endpoint: Endpoint{
 			Authorize: o.String("authorization_endpoint"), Token: o.String("token_endpoint"), UserInfo: o.String("userinfo_endpoint"),
 			JWKS: o.String("jwks_uri"), Revoke: o.String("revocation_endpoint"), EndSession: o.String("end_session_endpoint"),
@@ -56,11 +53,32 @@ func (p *Provider) fetchMetadata(ctx context.Context) (*metadata, error) {
 		return nil, err
 	}
 	// What a document fetched over TLS says must not lead to plain http, not even to this machine.
-	if err := m.endpoint.check(p.insecure || !strings.HasPrefix(p.config.Issuer, "https:"), p.insecure); err != nil {
+	if err := m.endpoint.check(p.insecure || !strings.HasPrefix(p.config.discovery(), "https:"), p.insecure); err != nil {
 		return nil, sdk.UpstreamErrorf("discovery document: %w", err)
 	}
 	m.endpoint = m.endpoint.under(p.config.Endpoint)
 	return m, m.endpoint.complete()
+}
+
+// otherIssuer is the error for a discovery document of an issuer that is not the configured one.
+func (c Config) otherIssuer(named string) error {
+	if c.IssuerPattern != nil {
+		return sdk.ConfigErrorf(c.issuerSetting(), "leads to a discovery document of another kind of issuer, %.200q; expected %v", named, c.IssuerPattern)
+	}
+	return sdk.ConfigErrorf(c.issuerSetting(),
+		"leads to the issuer %q, but the discovery document there names %.200q; set it so that both are the same, to the last slash", c.Issuer, named)
+}
+
+// lost names the setting, too, where the identity provider says that it has no discovery document at that address.
+func (c Config) lost(err error) error {
+	var typed *sdk.Error
+	if errors.As(err, &typed) && (typed.HTTPStatus == http.StatusNotFound || typed.HTTPStatus == http.StatusBadRequest) {
+		typed.Diagnostics = append(typed.Diagnostics, sdk.Diagnostic{
+			Severity: sdk.SeverityError, Setting: c.issuerSetting(), Summary: "leads to " + c.discovery() + ", where there is no discovery document",
+			Detail: "correct the setting, or create there what it names",
+		})
+	}
+	return err
 }
 
 // staticMetadata makes metadata of the configuration alone.

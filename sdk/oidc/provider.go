@@ -9,13 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/oauth2"
 )
 
-// Provider is an OpenID Connect provider. It implements sdk.Provider, sdk.OpenID, sdk.Refresher, sdk.EndSessioner,
+// Provider is an OpenID Connect provider. It implements sdk.Provider, sdk.OpenID, sdk.Refresher,
 // sdk.LogoutTokenVerifier and sdk.Checker.
 type Provider struct {
 	config   Config
@@ -25,12 +23,12 @@ type Provider struct {
 	now      func() time.Time
 	meta     *document[*metadata] // :: nil without discovery
 	static   *metadata            // :: nil with discovery
-	keys     *document[[]jose.JSONWebKey]
+	keys     *document[[]verificationKey]
 }
 
 // New makes the provider. Unless NoDiscovery is set it reads the discovery document, which is read again in use, at
-// most hourly. What it returns is a *Provider, which can also be asked for sdk.Revoker where there is a revocation
-// endpoint.
+// most hourly. What it returns is a *Provider, which can also be asked for sdk.Revoker and sdk.EndSessioner where
+// there are endpoints for them.
 //
 // Errors: source config for settings that can't be used, an issuer other than the configured one among them; source
 // upstream when the discovery document can't be had or says what can't be, which may be better later.
@@ -39,7 +37,7 @@ func New(ctx context.Context, cfg sdk.Config, c Config) (sdk.Provider, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.keys = &document[[]jose.JSONWebKey]{fetch: p.fetchKeys, now: p.now}
+	p.keys = &document[[]verificationKey]{fetch: p.fetchKeys, now: p.now}
 	m, err := p.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -47,13 +45,7 @@ func New(ctx context.Context, cfg sdk.Config, c Config) (sdk.Provider, error) {
 	if _, err := p.authStyle(m); err != nil {
 		return nil, err
 	}
-	if m.endpoint.Revoke != "" {
-		return struct {
-			*Provider
-			revoker
-		}{p, revoker{p}}, nil
-	}
-	return p, nil
+	return withCapabilities(p, m), nil
 }
 
 // begin checks the configuration and gets the first metadata.
@@ -62,8 +54,17 @@ func (p *Provider) begin(ctx context.Context) (*metadata, error) {
 	if c.ClientID == "" {
 		return nil, sdk.ConfigErrorf("client_id", "is not set")
 	}
-	if err := oauth2.ValidateEndpoint(c.Issuer, p.insecure); err != nil || strings.Contains(c.Issuer, "?") {
-		return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no issuer: %q is not an https URL without a query (%v)", c.Issuer, err)
+	issuer := c.Issuer
+	if c.IssuerPattern != nil {
+		issuer = c.discovery()
+	}
+	if err := oauth2.ValidateEndpoint(issuer, p.insecure); err != nil || strings.Contains(issuer, "?") {
+		return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no issuer: %q is not an https URL without a query (%v)", issuer, err)
+	}
+	if c.Logout.URL != "" {
+		if err := oauth2.ValidateEndpoint(c.Logout.URL, p.insecure); err != nil {
+			return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no logout page: %v", err)
+		}
 	}
 	for _, one := range c.Endpoint.all() {
 		if *one.url == "" {
@@ -79,7 +80,12 @@ func (p *Provider) begin(ctx context.Context) (*metadata, error) {
 		return p.static, err
 	}
 	p.meta = &document[*metadata]{fetch: p.fetchMetadata, now: p.now}
-	return p.meta.get(ctx)
+	m, err := p.meta.get(ctx)
+	if err == nil {
+		// From here on it is this issuer: a name that comes to mean another one must not bring other people in.
+		p.config.Issuer, p.config.Discovery, p.config.IssuerPattern = m.issuer, c.discovery(), nil
+	}
+	return m, err
 }
 
 // metadata returns the metadata in use, read anew when they are old.

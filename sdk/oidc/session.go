@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -60,6 +61,31 @@ func subjectOf(token string) string {
 	return claims.String("sub")
 }
 
+// withCapabilities adds what not every provider can. authd asks by type assertion, so each combination is a type.
+func withCapabilities(p *Provider, m *metadata) sdk.Provider {
+	revokes := m.endpoint.Revoke != ""
+	ends := m.endpoint.EndSession != "" || p.config.Logout.URL != ""
+	switch {
+	case revokes && ends:
+		return struct {
+			*Provider
+			revoker
+			ender
+		}{p, revoker{p}, ender{p}}
+	case revokes:
+		return struct {
+			*Provider
+			revoker
+		}{p, revoker{p}}
+	case ends:
+		return struct {
+			*Provider
+			ender
+		}{p, ender{p}}
+	}
+	return p
+}
+
 // revoker is the capability of providers with a revocation endpoint.
 type revoker struct{ p *Provider }
 
@@ -72,9 +98,19 @@ func (r revoker) RevokeToken(ctx context.Context, t *sdk.Token) error {
 	return c.Revoke(ctx, t)
 }
 
+// ender is the capability of providers with a page where people sign out.
+type ender struct{ p *Provider }
+
 // EndSession implements sdk.EndSessioner (OpenID Connect RP-Initiated Logout 1.0 section 2).
-func (p *Provider) EndSession(_ context.Context, in sdk.EndSessionRequest) (string, error) {
-	endpoint := p.current().endpoint.EndSession
+func (e ender) EndSession(_ context.Context, in sdk.EndSessionRequest) (string, error) {
+	p := e.p
+	endpoint, own, more := p.current().endpoint.EndSession, p.config.Logout, url.Values{}
+	if own.URL != "" && (own.Always || endpoint == "") {
+		endpoint = own.URL
+		if own.ReturnTo != "" && in.PostLogoutRedirectURI != "" {
+			more.Set(own.ReturnTo, in.PostLogoutRedirectURI)
+		}
+	}
 	if endpoint == "" {
 		return "", nil
 	}
@@ -82,7 +118,8 @@ func (p *Provider) EndSession(_ context.Context, in sdk.EndSessionRequest) (stri
 	if err != nil {
 		return "", sdk.UpstreamErrorf("end_session_endpoint does not parse as a URL")
 	}
-	u.RawQuery = oauth2.AuthorizeValues(u.Query(), map[string]string{
+	maps.Copy(more, u.Query())
+	u.RawQuery = oauth2.AuthorizeValues(more, map[string]string{
 		"client_id": p.config.ClientID, "id_token_hint": in.IDTokenHint,
 		"post_logout_redirect_uri": in.PostLogoutRedirectURI, "state": in.State,
 	}).Encode()

@@ -66,7 +66,7 @@ func (p *Provider) open(ctx context.Context, m *metadata, raw string, types ...s
 	if err := checkHeader(raw, types); err != nil {
 		return nil, nil, err
 	}
-	keys := &keySet{keys: p.keys}
+	keys := &keySet{keys: p.keys, bound: p.config.IssuerOf != nil}
 	for _, alg := range m.algorithms {
 		keys.algorithms = append(keys.algorithms, jose.SignatureAlgorithm(alg))
 	}
@@ -142,8 +142,15 @@ func (p *Provider) checkClaims(m *metadata, claims oauth2.Object, want expectati
 
 // checkParties checks who made the token and for whom.
 func (p *Provider) checkParties(m *metadata, claims oauth2.Object) error {
-	if iss := claims.String("iss"); iss != m.issuer {
-		return fmt.Errorf("%w: its iss is %.100q, not %q", errIdentity, iss, m.issuer)
+	issuer := m.issuer
+	if p.config.IssuerOf != nil {
+		var err error
+		if issuer, err = p.config.IssuerOf(claims); err != nil {
+			return err
+		}
+	}
+	if iss := claims.String("iss"); iss != issuer || iss == "" {
+		return fmt.Errorf("%w: its iss is %.100q, not %q", errIdentity, iss, issuer)
 	}
 	audience, ok := audienceOf(claims)
 	if !ok || !slices.Contains(audience, p.config.ClientID) {

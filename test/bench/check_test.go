@@ -51,7 +51,7 @@ func measureCheck(b *testing.B, t *table) {
 }
 
 // startBare starts the reference server.
-func startBare(b *testing.B, headers string) (p *process, addr string) {
+func startBare(b testing.TB, headers string) (p *process, addr string) {
 	b.Helper()
 	cmd := exec.Command(linkSelf(b, b.TempDir(), bareName), headers)
 	out, err := cmd.StdoutPipe()

@@ -1,13 +1,14 @@
-// Package bench measures authd against the budgets of docs/budgets.md.
+// Package bench measures authd against its budgets (docs/decisions/0005-check-budget.md).
 //
 // Nothing in here is timed by a plain `go test`. `make bench` runs the benchmarks:
 //
 //	budgets_test.go   BenchmarkBudgets: real processes beside a bare Fiber server, and a table of what is over
 //	check_test.go       the forward-auth check, CPU per request
 //	login_test.go       a login, CPU of host and plugin
+//	call_test.go        a call of a plugin, raw and through authd's facade
 //	life_test.go        start, a killed plugin
 //	memory_test.go      host, plugins, sessions, connections
-//	inside_test.go    benchmarks of parts: session look-up, one plugin call, start of the catalog
+//	inside_test.go    benchmarks of parts: session look-up, login, start
 //	site_test.go      authd with four providers against a developer identity provider
 //	process_test.go   a process on its own core: CPU, memory, children
 //	load_test.go      the load generator

@@ -197,13 +197,17 @@ func tokens(size int) *sdk.Token {
 }
 
 // manage calls f with a manager of the sessions in st.
-func manage(tb testing.TB, st store.Store, f func(*session.Manager)) {
+func manage(tb testing.TB, st store.Store, f func(*session.Manager), change ...func(*session.Config)) {
 	tb.Helper()
 	ring, err := keys.NewRing([]byte(secret))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m := session.New(session.Config{Store: st, Ring: ring, Lifetime: 30 * 24 * time.Hour, IdleTimeout: 7 * 24 * time.Hour})
+	cfg := session.Config{Store: st, Ring: ring, Lifetime: 30 * 24 * time.Hour, IdleTimeout: 7 * 24 * time.Hour}
+	for _, c := range change {
+		c(&cfg)
+	}
+	m := session.New(cfg)
 	defer m.Close()
 	f(m)
 }

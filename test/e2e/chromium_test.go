@@ -116,19 +116,19 @@ func testKeyboard(t *testing.T, browser context.Context, s *server) {
 func testTwoTabs(t *testing.T, browser context.Context, s *server) {
 	one := newPerson(t, browser)
 	two := one.another()
-	for _, b := range []*tab{one, two} {
-		b.open(s.url + "/auth/login?return_to=/auth/session")
+	for target, b := range map[string]*tab{"/?tab=1": one, "/?tab=2": two} {
+		b.open(s.url + "/auth/login?return_to=" + target)
 		b.click("#provider-company")
 		b.wantText("Who are you today?")
 	}
 	one.choose("Ada Quillfeather")
-	one.wantLocation(s.url + "/auth/session")
-	one.wantText(`"identifier":"ada"`)
+	one.wantLocation(s.url + "/?tab=1")
+	one.wantText("Ada Quillfeather")
 	two.choose("Grace Marlowind")
-	two.wantLocation(s.url + "/auth/session")
-	two.wantText(`"identifier":"grace"`)
+	two.wantLocation(s.url + "/?tab=2")
+	two.wantText("Grace Marlowind")
 	one.load(chromedp.Reload())
-	one.wantText(`"identifier":"grace"`)
+	one.wantText("Grace Marlowind")
 }
 
 // Whoever is not let in is told so, and can try again as somebody else.

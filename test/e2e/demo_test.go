@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // testDemo does what a newcomer does: runs authd demo, opens the address that it prints and clicks.
@@ -51,6 +53,7 @@ func testDemo(t *testing.T, browser context.Context) {
 	b.choose("Demo GitHub")
 	b.choose("Linus Fjordgren")
 	b.wantText("Hello, Linus Fjordgren")
+	b.do(chromedp.Navigate("about:blank")) // so that nothing is loaded while it ends
 
 	plugins := p.children()
 	if len(plugins) < 2 {

@@ -128,8 +128,14 @@ const patience = time.Minute
 // await asks until the answer is nil. It fails the test with the last answer when the limit has passed.
 func await(t testing.TB, limit time.Duration, what string, ask func() error) {
 	t.Helper()
+	const pause = 50 * time.Millisecond
+	awaitEvery(t, pause, limit, what, ask)
+}
+
+func awaitEvery(t testing.TB, pause, limit time.Duration, what string, ask func() error) {
+	t.Helper()
 	deadline := time.After(limit)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		err := ask()

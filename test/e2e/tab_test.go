@@ -234,14 +234,17 @@ func (b *tab) view(width int64, scheme string) {
 	b.t.Helper()
 	height := map[int64]int64{phone: 844, desktop: 720}[width]
 	b.do(chromedp.EmulateViewport(width, height))
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	// Without reduced motion a picture shows the middle of the change from one scheme to the other.
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
 	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 // shootAll takes pictures of the page as a phone and a desktop show it, light and dark. On none of them anything may
-// stick out at the side.
+// stick out at the side, nor move for people who do not want that.
 func (b *tab) shootAll(name string) {
 	b.t.Helper()
 	for _, width := range []int64{phone, desktop} {
@@ -249,6 +252,9 @@ func (b *tab) shootAll(name string) {
 			b.view(width, scheme)
 			if wide := evaluate[int64](b, "document.documentElement.scrollWidth"); wide > width {
 				b.t.Errorf("%s is %d pixels wide on a screen of %d", name, wide, width)
+			}
+			if evaluate[bool](b, "[...document.querySelectorAll('*')].some(e => getComputedStyle(e).transitionDuration !== '0s')") {
+				b.t.Errorf("something moves on %s", name)
 			}
 			b.shoot(fmt.Sprintf("%s-%d-%s", name, width, scheme))
 		}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/oauth2"
+	"github.com/authd/authd/sdk/providertest"
+)
+
+const (
+	ourTenant   = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+	otherTenant = "9188040d-6c67-4c5b-b112-36a304b66dad" // of private Microsoft accounts
+	thirdTenant = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+)
+
+// azureMount answers as Entra ID does: paths of https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration,
+// claims of https://learn.microsoft.com/en-us/entra/identity-platform/id-token-claims-reference and
+// …/optional-claims-reference (xms_edov). There is no email_verified, and userinfo says less than the ID token.
+func azureMount() devidp.Mount {
+	return devidp.Mount{
+		Name: "entra", Issuer: "/{tenant}/v2.0",
+		Paths: map[string]string{
+			devidp.EndpointDiscovery: "/{tenant}/v2.0/.well-known/openid-configuration", devidp.EndpointJWKS: "/{tenant}/discovery/v2.0/keys",
+			devidp.EndpointAuthorize: "/{tenant}/oauth2/v2.0/authorize", devidp.EndpointToken: "/{tenant}/oauth2/v2.0/token",
+			devidp.EndpointUserInfo: "/{tenant}/oidc/userinfo", devidp.EndpointEndSession: "/{tenant}/oauth2/v2.0/logout",
+		},
+		Claims: func(in devidp.ClaimsInput) map[string]any {
+			claims := map[string]any{"email_verified": nil}
+			if in.Place != devidp.PlaceIDToken {
+				claims["groups"], claims["preferred_username"] = nil, nil
+				return claims
+			}
+			claims["ver"], claims["tid"], claims["oid"] = "2.0", ourTenant, "00000000-0000-0000-66f3-3332eca7ea81"
+			claims["preferred_username"] = in.User.Username + "@example.org"
+			if _, unsaid := in.User.Claims["email_verified"]; !unsaid {
+				claims["xms_edov"] = in.User.EmailVerified
+			}
+			return claims
+		},
+	}
+}
+
+func azureAt(idp *devidp.Server) map[string]string {
+	return demo("base_url", idp.URL(), "tenant_id", ourTenant)
+}
+
+// startEntra starts it with tokens as those of a tenant, and common and the domain as Entra ID answers for them.
+func startEntra(t *testing.T, tid string) *devidp.Server {
+	t.Helper()
+	idp := startIDP(t, devidp.Options{Mounts: []devidp.Mount{azureMount()}})
+	for path, issuer := range map[string]string{"common": "{tenantid}", "organizations": "{tenantid}", "acme.example": ourTenant} {
+		idp.Fault("/"+path+"/v2.0/.well-known/openid-configuration", devidp.Fault{EditBody: func(body map[string]any) {
+			body["issuer"] = idp.URL() + "/" + issuer + "/v2.0"
+			body["authorization_response_iss_parameter_supported"] = nil
+		}})
+	}
+	idp.Fault(devidp.EndpointToken, devidp.Fault{EditClaims: func(claims map[string]any) {
+		claims["iss"], claims["tid"] = idp.URL()+"/"+tid+"/v2.0", tid
+	}})
+	return idp
+}
+
+func TestAzure(t *testing.T) {
+	providertest.Run(t, providertest.Harness{
+		Type: azureType(), IDP: devidp.Options{Mounts: []devidp.Mount{azureMount()}},
+		Settings: func(idp *devidp.Server) map[string]string {
+			values := azureAt(idp)
+			values["userinfo"] = "true" // for what the kit asks of it
+			return values
+		},
+	})
+}
+
+// Threat 26: a person of another tenant never gets in, however the provider is set up.
+func TestAzureTenants(t *testing.T) {
+	tests := map[string]struct {
+		set    []string
+		person string // the tenant that the person is of
+		source sdk.Source
+		says   string // "" = let in
+	}{
+		"own tenant":                 {nil, ourTenant, 0, ""},
+		"own tenant, by domain":      {[]string{"tenant_id", "acme.example"}, ourTenant, 0, ""},
+		"own tenant, upper case":     {[]string{"tenant_id", strings.ToUpper(ourTenant)}, ourTenant, 0, ""},
+		"other tenant":               {nil, thirdTenant, sdk.SourceUpstream, "its iss is"},
+		"other tenant, by domain":    {[]string{"tenant_id", "acme.example"}, thirdTenant, sdk.SourceUpstream, "its iss is"},
+		"private account":            {nil, otherTenant, sdk.SourceUpstream, "its iss is"},
+		"common, listed":             {[]string{"tenant_id", "common", "allowed_tenants", ourTenant}, ourTenant, 0, ""},
+		"common, second of the list": {[]string{"tenant_id", "common", "allowed_tenants", thirdTenant + ", " + strings.ToUpper(ourTenant)}, ourTenant, 0, ""},
+		"common, not listed":         {[]string{"tenant_id", "common", "allowed_tenants", ourTenant}, thirdTenant, sdk.SourceUser, "add it there"},
+		"common, private account":    {[]string{"tenant_id", "common", "allowed_tenants", ourTenant}, otherTenant, sdk.SourceUser, "add it there"},
+		"organizations, listed":      {[]string{"tenant_id", "organizations", "allowed_tenants", ourTenant}, ourTenant, 0, ""},
+		"organizations, not listed":  {[]string{"tenant_id", "organizations", "allowed_tenants", ourTenant}, thirdTenant, sdk.SourceUser, "add it there"},
+		"not single, listed":         {[]string{"enable_single_tenant", "false", "allowed_tenants", thirdTenant}, thirdTenant, 0, ""},
+		"not single, not listed":     {[]string{"enable_single_tenant", "false", "allowed_tenants", thirdTenant}, ourTenant, sdk.SourceUser, "add it there"},
+		"common, with userinfo":      {[]string{"tenant_id", "common", "allowed_tenants", ourTenant, "userinfo", "true"}, ourTenant, 0, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			idp := startEntra(t, test.person)
+			values := azureAt(idp)
+			for setting, value := range demo(test.set...) {
+				values[setting] = value
+			}
+			u, err := signIn(t, idp, mustConfigure(t, azureType(), values))
+			if test.says != "" {
+				code := map[sdk.Source]string{sdk.SourceUser: "access_denied"}[test.source]
+				wantSource(t, err, test.source, code, test.says)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.Sub != "dev-7f3a91c0-ada" || u.PreferredUsername != "ada@example.org" || !strings.Contains(string(u.Claims), `"oid":"00000000-`) {
+				t.Errorf("got %+v", u)
+			}
+		})
+	}
+}
+
+// Threat 26: where many tenants can, what a token says of its tenant must fit all together.
+func TestAzureCrookedTenants(t *testing.T) {
+	tests := map[string]func(base string, claims map[string]any){
+		"the tid of one, the iss of another": func(base string, c map[string]any) { c["iss"], c["tid"] = base+"/"+thirdTenant+"/v2.0", ourTenant },
+		"the iss of ours, another's tid":     func(base string, c map[string]any) { c["iss"], c["tid"] = base+"/"+ourTenant+"/v2.0", thirdTenant },
+		"no tid":                             func(base string, c map[string]any) { c["iss"] = base + "/" + ourTenant + "/v2.0"; delete(c, "tid") },
+		"the template itself":                func(base string, c map[string]any) { c["iss"], c["tid"] = base+"/{tenantid}/v2.0", "{tenantid}" },
+		"a list of tids": func(base string, c map[string]any) {
+			c["iss"], c["tid"] = base+"/"+ourTenant+"/v2.0", []string{ourTenant}
+		},
+		"version 1": func(_ string, c map[string]any) {
+			c["iss"], c["tid"] = "https://sts.windows.net/"+ourTenant+"/", ourTenant
+		},
+		"a path in the tid": func(base string, c map[string]any) {
+			c["iss"], c["tid"] = base+"/"+ourTenant+"/../x/v2.0", ourTenant+"/../x"
+		},
+	}
+	for name, edit := range tests {
+		idp := startEntra(t, ourTenant)
+		idp.Fault(devidp.EndpointToken, devidp.Fault{EditClaims: func(claims map[string]any) { edit(idp.URL(), claims) }})
+		values := azureAt(idp)
+		values["tenant_id"], values["allowed_tenants"] = "common", ourTenant
+		if token, err := getToken(t, idp, mustConfigure(t, azureType(), values)); err == nil {
+			t.Errorf("%s: got %+v, want an error", name, token)
+		}
+	}
+}
+
+// Without an ID token nothing says which tenant it is.
+func TestAzureUserInfoAlone(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	values := azureAt(idp)
+	values["tenant_id"], values["allowed_tenants"], values["userinfo"] = "common", ourTenant, "true"
+	p := mustConfigure(t, azureType(), values)
+	token, err := getToken(t, idp, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token.IDToken = ""
+	_, err = p.GetUserInfo(t.Context(), token)
+	wantSource(t, err, sdk.SourceUser, "access_denied", "allowed_tenants")
+}
+
+// The domain and the ID of a tenant are the same tenant, so that people stay who they are when the setting is changed.
+func TestAzureIssuer(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	for tenant, want := range map[string]string{ourTenant: ourTenant, "acme.example": ourTenant, "Acme.Example": ourTenant} {
+		values := azureAt(idp)
+		values["tenant_id"], values["base_url"] = tenant, idp.URL()+"/"
+		if got := mustConfigure(t, azureType(), values).(sdk.OpenID).Metadata().Issuer; got != idp.URL()+"/"+want+"/v2.0" {
+			t.Errorf("%s: got issuer %q", tenant, got)
+		}
+	}
+}
+
+// Threat 34: an administrator of any tenant writes what they like into an address; only the owner of its domain counts.
+func TestAzureEmail(t *testing.T) {
+	for said, want := range map[string]string{
+		`{"xms_edov":true}`: "true", `{"xms_edov":"1"}`: "true", `{"xms_edov":1}`: "true", `{"xms_edov":"True"}`: "true",
+		`{"xms_edov":false}`: "false", `{"xms_edov":"0"}`: "false", `{"xms_edov":0}`: "false", `{"xms_edov":["1"]}`: "false", `{"xms_edov":"yes"}`: "false",
+		`{}`: "unsaid", `{"email_verified":true}`: "unsaid",
+	} {
+		claims, err := oauth2.ParseObject([]byte(said))
+		if err != nil {
+			t.Fatal(err)
+		}
+		yes := true
+		u := &sdk.User{Email: "ceo@victim.example", EmailVerified: &yes}
+		if err := entraUser(claims, u, sdk.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		got := "unsaid"
+		if u.EmailVerified != nil {
+			got = map[bool]string{true: "true", false: "false"}[*u.EmailVerified]
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", said, got, want)
+		}
+	}
+}
+
+// Threat 37: with too many groups the token names an address instead; no group counts, the log says so, nothing is fetched.
+func TestAzureGroupsOverage(t *testing.T) {
+	tests := map[string]struct {
+		claim string
+		edit  func(trap string, claims map[string]any)
+		want  []string
+		warns bool
+	}{
+		"few": {"", func(string, map[string]any) {}, []string{"admins", "staff"}, false},
+		// https://learn.microsoft.com/en-us/security/zero-trust/develop/configure-tokens-group-claims-app-roles#group-overages
+		"overage": {"", func(trap string, c map[string]any) {
+			delete(c, "groups")
+			c["_claim_names"] = map[string]any{"groups": "src1"}
+			c["_claim_sources"] = map[string]any{"src1": map[string]any{"endpoint": trap}}
+		}, nil, true},
+		"overage beside groups": {"", func(trap string, c map[string]any) {
+			c["_claim_names"] = map[string]any{"groups": "src1"}
+			c["_claim_sources"] = map[string]any{"src1": map[string]any{"endpoint": trap}}
+		}, nil, true},
+		"hasgroups": {"", func(_ string, c map[string]any) { delete(c, "groups"); c["hasgroups"] = true }, nil, true},
+		"roles in spite of it": {"roles", func(trap string, c map[string]any) {
+			c["roles"] = []string{"Editor"}
+			c["_claim_names"] = map[string]any{"groups": "src1"}
+		}, []string{"Editor"}, false},
+	}
+	for name, test := range tests {
+		idp := startIDP(t, devidp.Options{Mounts: []devidp.Mount{azureMount()}})
+		idp.Fault(devidp.EndpointToken, devidp.Fault{EditClaims: func(claims map[string]any) { test.edit(idp.TrapURL(), claims) }})
+		values := azureAt(idp)
+		values["groups_claim"] = test.claim
+		log, written := logBook()
+		p, err := configureLogged(t, azureType(), values, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := signIn(t, idp, p)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(u.Groups, test.want); diff != "" {
+			t.Errorf("%s: groups (got -, want +):\n%s", name, diff)
+		}
+		if warned := strings.Contains(written.String(), "more groups than"); warned != test.warns || strings.Contains(written.String(), "example.org") {
+			t.Errorf("%s: the log says %q, want a warning: %v, and no address", name, written, test.warns)
+		}
+		if n := idp.RequestCount(devidp.EndpointTrap); n > 0 {
+			t.Errorf("%s: an address out of a claim was asked", name)
+		}
+	}
+}
+
+func TestAzureWrongSettings(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	idp.Fault("/"+thirdTenant+"/v2.0/.well-known/openid-configuration", devidp.Fault{ // AADSTS90002
+		Status: 400, Error: "invalid_tenant", Description: "AADSTS90002: Tenant not found.",
+	})
+	idp.Fault("/odd.example/v2.0/.well-known/openid-configuration", devidp.Fault{EditBody: func(body map[string]any) {
+		body["issuer"] = idp.URL() + "/odd.example/v2.0"
+	}})
+	testWrong(t, azureType(), azureAt(idp), map[string]wrong{
+		"no tenant":            {map[string]string{"tenant_id": ""}, "tenant_id", "OAUTH_AZURE_AD_TENANT_ID"},
+		"no secret":            {map[string]string{"client_secret": ""}, "client_secret", "OAUTH_AZURE_AD_CLIENT_SECRET"},
+		"the tenant's name":    {map[string]string{"tenant_id": "Contoso"}, "tenant_id", "a GUID, or a verified domain"},
+		"consumers":            {map[string]string{"tenant_id": "consumers"}, "tenant_id", "a GUID, or a verified domain"},
+		"the whole issuer":     {map[string]string{"tenant_id": "https://login.microsoftonline.com/x/v2.0"}, "tenant_id", "a GUID"},
+		"no such tenant":       {map[string]string{"tenant_id": thirdTenant}, "tenant_id", "there is no discovery document"},
+		"a domain with no ID":  {map[string]string{"tenant_id": "odd.example"}, "tenant_id", "another kind of issuer"},
+		"common for everybody": {map[string]string{"tenant_id": "common"}, "allowed_tenants", "list the tenant IDs"},
+		"organizations":        {map[string]string{"tenant_id": "organizations"}, "allowed_tenants", "list the tenant IDs"},
+		"not single":           {map[string]string{"enable_single_tenant": "false"}, "allowed_tenants", "list the tenant IDs"},
+		"single with a list":   {map[string]string{"allowed_tenants": ourTenant}, "allowed_tenants", "set tenant_id to organizations"},
+		"a list of domains":    {map[string]string{"tenant_id": "common", "allowed_tenants": "acme.example"}, "allowed_tenants", "GUIDs parted by spaces"},
+		"everybody by a star":  {map[string]string{"tenant_id": "common", "allowed_tenants": "*"}, "allowed_tenants", "GUIDs parted by spaces"},
+		"cloud without scheme": {map[string]string{"base_url": "login.microsoftonline.us"}, "base_url", "e.g. https://"},
+	})
+}
+
+// Every name that Chainlit has, and Microsoft's own cloud.
+func TestAzureManifest(t *testing.T) {
+	settings, faults := azureType().CheckSettings(demo("tenant_id", ourTenant))
+	if len(faults) > 0 || settings["base_url"] != "https://login.microsoftonline.com" || settings["enable_single_tenant"] != "true" {
+		t.Errorf("got %v, faults %v; want Microsoft's cloud and one tenant", settings, faults)
+	}
+	for _, s := range azureType().Settings {
+		if want := "OAUTH_AZURE_AD_" + strings.ToUpper(s.Name); s.Env != want {
+			t.Errorf("%s: got %q, want %q", s.Name, s.Env, want)
+		}
+	}
+}
