@@ -11,7 +11,7 @@ import (
 )
 
 func newConfig(a *app) *cobra.Command {
-	return group("config", "Check and show the configuration", "", newConfigCheck(a), newConfigPrint(a), newConfigSchema(a))
+	return group("config", "Check, show and import the configuration", "", newConfigCheck(a), newConfigPrint(a), newConfigSchema(a), newConfigImport(a))
 }
 
 func newConfigCheck(a *app) *cobra.Command {

@@ -45,12 +45,14 @@ anywhere, each is replaced by the name of a file to put it into; --secrets shows
 	c.Flags().StringVar(&flags.out, "out", "", "file to write, with the secrets in it (default standard output)")
 	c.Flags().BoolVar(&flags.force, "force", false, "replace the file of --out if it exists")
 	c.Flags().BoolVar(&flags.secrets, "secrets", false, "write secrets to standard output too")
-	_ = c.MarkFlagRequired("from") // it is there
-	_ = c.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(importer.Systems(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(importer.Systems(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return c
 }
 
 func (a *app) configImport(flags importFlags, file string) error {
+	if flags.from == "" {
+		return usage(fmt.Errorf("--from is not set; name the system: %s", strings.Join(importer.Systems(), ", ")))
+	}
 	source := importer.Source{File: file, Environ: a.environ}
 	if file != "" {
 		document, err := readSource(file)

@@ -55,6 +55,7 @@ var layers = []layer{
 	{packages: []string{"internal/identity"}, may: []string{"sdk"}},
 	{packages: []string{"internal/web", "internal/audit", "internal/telemetry"}},
 	{packages: []string{"internal/config"}, may: []string{"sdk"}},
+	{packages: []string{"internal/config/importer"}, may: []string{"internal/config"}},
 
 	{packages: []string{"internal/policy"}, may: []string{"sdk", "internal/identity"}},
 	{packages: []string{"internal/catalog"}, may: []string{"sdk", "sdk/proto/..."}},
@@ -64,7 +65,7 @@ var layers = []layer{
 	{packages: []string{"internal/host"}, may: hostMay},
 	{
 		packages: []string{"cmd/..."},
-		may:      append([]string{"./...", "sdk/...", "internal/host"}, hostMay...),
+		may:      append([]string{"./...", "sdk/...", "internal/host", "internal/config/importer"}, hostMay...),
 	},
 
 	{packages: []string{"internal/archtest", "internal/realtest"}},

@@ -82,7 +82,7 @@ func connect(ctx context.Context, socket string, group int) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
-		return nil, fmt.Errorf("does not listen where it said: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	if err := checkPeer(conn, group); err != nil {
 		return nil, errors.Join(err, conn.Close())

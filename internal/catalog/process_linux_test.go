@@ -198,19 +198,33 @@ func TestStopDrains(t *testing.T) {
 	}
 }
 
-// A process that is of no use is ended even if it does not want to, long before authd ends.
+// A process of which nothing can be had is ended, whether it hangs or only does not want to.
 func TestUselessProcessIsEnded(t *testing.T) {
-	buffer, log := newLog()
 	span := quick()
 	span.stop = 100 * time.Millisecond
-	pc := providerOf(t, "clings", "p", "new", "config")
-	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, Log: log, timing: span})
-	var started struct{ PID int }
-	if err := json.Unmarshal([]byte(buffer.await(t, `"plugin started"`)), &started); err != nil {
-		t.Fatal(err)
-	}
-	until(t, provider(t, c, "p"), "misconfigured", func(s Status) bool { return s.State == StateMisconfigured })
-	gone(t, started.PID)
+	t.Run("clings to its life", func(t *testing.T) {
+		buffer, log := newLog()
+		pc := providerOf(t, "clings", "p", "new", "config")
+		c := catalogOf(t, Config{Providers: []ProviderConfig{pc}, Log: log, timing: span})
+		var started struct{ PID int }
+		if err := json.Unmarshal([]byte(buffer.await(t, `"plugin started"`)), &started); err != nil {
+			t.Fatal(err)
+		}
+		until(t, provider(t, c, "p"), "misconfigured", func(s Status) bool { return s.State == StateMisconfigured })
+		gone(t, started.PID)
+	})
+	t.Run("hangs", func(t *testing.T) {
+		c := catalogOf(t, Config{Providers: []ProviderConfig{testProvider(t, "p")}, HealthInterval: time.Hour, timing: span})
+		proc := ready(t, c, "p").process.Load()
+		stopProcess(t, proc.pid)
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); proc.stop() }()
+		select {
+		case <-stopped:
+		case <-background(t).Done():
+			t.Error("stop waits for a process that hangs")
+		}
+	})
 }
 
 // go-plugin's second trap: a grandchild that holds standard error keeps a dead plugin "alive". Here it goes with its

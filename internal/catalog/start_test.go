@@ -7,6 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // Each way in which a start can fail says what the plugin did and shows its last words. These are go-plugin's
@@ -113,5 +119,31 @@ func TestStopWhileStarting(t *testing.T) {
 				t.Errorf("status = %+v", got)
 			}
 		})
+	}
+}
+
+// go-plugin's seventh trap: its own directory is made where there is room, not in a /tmp that may be read-only.
+func TestStartWithoutTemporaryDirectory(t *testing.T) {
+	pc, dir := testProvider(t, "p"), t.TempDir()
+	t.Setenv("TMPDIR", filepath.Join(dir, "none"))
+	ready(t, catalogOf(t, Config{Providers: []ProviderConfig{pc}, SocketDir: filepath.Join(dir, "run")}), "p")
+}
+
+// go-plugin's thirteenth trap, its broker, is out of reach; and what it forgets to close is closed.
+func TestDialOptions(t *testing.T) {
+	r := &processRunner{}
+	conn, err := grpc.NewClient("passthrough:///x", append(dialOptions(r), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.NewStream(background(t), &grpc.StreamDesc{ServerStreams: true}, "/plugin.GRPCBroker/StartStream")
+	if status.Code(err) != codes.Unimplemented {
+		t.Errorf("a stream of the broker: %v", err)
+	}
+	_, err = conn.NewStream(background(t), &grpc.StreamDesc{ServerStreams: true}, "/plugin.GRPCStdio/StreamStdio")
+	fails(t, "a stream without a process", err, "the process has ended")
+	r.closeConns()
+	if got := conn.GetState(); got != connectivity.Shutdown {
+		t.Errorf("the connection is %v, want it closed", got)
 	}
 }

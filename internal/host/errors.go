@@ -29,6 +29,7 @@ var (
 	failInvalidState     = failure{status: 400, code: "invalid_state", heading: "This sign-in can't be continued", message: "It was begun in another browser, has been used already, or has expired. Please sign in again."}
 	failLoginExpired     = failure{status: 400, code: "login_expired", heading: "That took too long", message: "The sign-in has expired. Please sign in again."}
 	failAccessDenied     = failure{status: 403, code: "access_denied", heading: "Access denied", message: "The sign-in was cancelled, or this account may not come in. You can try again with another account."}
+	failPassword         = failure{status: 403, code: "access_denied", heading: "Wrong name or password", message: "The name or the password is wrong. Please try again."}
 	failProvider         = failure{status: 502, code: "provider_error", heading: "The sign-in provider had a problem", message: "It did not answer as it should. Please try again, or sign in another way."}
 	failProviderTimeout  = failure{status: 504, code: "provider_timeout", heading: "The sign-in provider did not answer", message: "Please try again in a moment, or sign in another way."}
 	failProviderOut      = failure{status: 503, code: "provider_unavailable", heading: "This sign-in is out of order", message: "Please try again in a moment, or sign in another way.", retryAfter: 5 * time.Second}
@@ -71,6 +72,10 @@ func classify(err error) failure {
 
 func classifyCall(call *catalog.CallError) failure {
 	tell := failProvider
+	refused := call.Kind == catalog.KindDenied || call.Kind == catalog.KindExpired
+	if refused && call.Method == "PasswordLogin" {
+		return failPassword
+	}
 	switch call.Kind {
 	case catalog.KindDenied:
 		tell = failAccessDenied
@@ -78,7 +83,7 @@ func classifyCall(call *catalog.CallError) failure {
 		tell = failLoginExpired
 	case catalog.KindUpstreamTimeout, catalog.KindCanceled:
 		tell = failProviderTimeout
-	case catalog.KindUnavailable:
+	case catalog.KindUnavailable, catalog.KindConfig:
 		tell = failProviderOut
 	}
 	if call.RetryAfter > 0 && tell.status >= http.StatusInternalServerError {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/login"
@@ -287,7 +288,7 @@ client_secret = "demo-secret"
 }
 
 func TestPasswordLogin(t *testing.T) {
-	s := newSite(t, siteOptions{toml: "[[providers]]\nid = \"staff\"\ntype = \"pw\"\n"})
+	s := newSite(t, siteOptions{level: hclog.Trace, toml: "[[providers]]\nid = \"staff\"\ntype = \"pw\"\n"})
 	c := s.browser()
 	page := s.get(c, "/auth/login?return_to=/auth/session")
 	if !strings.Contains(page.body, `action="/auth/password/staff"`) {
@@ -295,7 +296,10 @@ func TestPasswordLogin(t *testing.T) {
 	}
 	form := url.Values{"username": {"ada"}, "password": {"wrong"}, "return_to": {"/auth/session"}}
 	own := []string{"Sec-Fetch-Site", "same-origin"}
-	wantStatus(t, s.do(c, http.MethodPost, "/auth/password/staff", form, own...), http.StatusForbidden)
+	wrong := s.do(c, http.MethodPost, "/auth/password/staff", form, own...)
+	if wantStatus(t, wrong, http.StatusForbidden); !strings.Contains(wrong.body, "Wrong name or password") {
+		t.Errorf("a wrong password shows\n%s", wrong.body)
+	}
 	form.Set("password", "correct horse")
 	// Threat 65: another site's form signs nobody in.
 	wantStatus(t, s.do(c, http.MethodPost, "/auth/password/staff", form, "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)

@@ -39,7 +39,14 @@ func TestRestart(t *testing.T) {
 		o := opt
 		change(&o)
 		s = newSite(t, o)
-		wantStatus(t, s.get(&http.Client{}, "/auth/check", cookie...), want)
+		got := s.get(&http.Client{}, "/auth/check", cookie...)
+		wantStatus(t, got, want)
+		for _, field := range identityFields {
+			value, there := got.Header[string(field.name)]
+			if !there || (want != http.StatusOK && value[0] != "") {
+				t.Errorf("status %d: %s is %q", want, field.name, value)
+			}
+		}
 	}
 	again(func(*siteOptions) {}, http.StatusOK)
 	again(func(o *siteOptions) { o.head = "[access]\nallow = '\"admins\" in user.groups'\n" }, http.StatusForbidden)

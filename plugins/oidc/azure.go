@@ -35,7 +35,7 @@ func azureType() sdk.Type {
 				Name: "allowed_tenants", Env: env + "_ALLOWED_TENANTS", Pattern: guidShape + `([ ,]+` + guidShape + `)*`,
 				Help: "Tenant IDs, GUIDs parted by spaces, whose people may sign in where more tenants than one can.",
 			},
-			sdk.Setting{Name: "scopes", Env: env + "_SCOPES", Help: "Scopes, parted by spaces."},
+			sdk.Setting{Name: "scope", Env: env + "_SCOPES", Help: "Scopes, parted by spaces; the same as scopes. openid, profile and email are always among them."},
 			sdk.Setting{
 				Name: "base_url", Env: env + "_BASE_URL", Default: "https://login.microsoftonline.com", Pattern: `https?://[^\s?#]+`,
 				Help: "Address of the cloud, e.g. https://login.microsoftonline.us for that of the US government.",
@@ -49,6 +49,7 @@ func newAzure(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
 	allowed := strings.FieldsFunc(strings.ToLower(cfg.Settings["allowed_tenants"]), func(r rune) bool { return r == ' ' || r == ',' })
 	config := oidc.FromSettings(cfg)
 	config.IssuerSetting = "tenant_id"
+	config.Scopes = []string{"profile", "email"} // scopes from Chainlit are those of Microsoft Graph, which is not asked here
 	config.Map = func(claims oauth2.Object, u *sdk.User) error { return entraUser(claims, u, cfg) }
 	several := tenant == "common" || tenant == "organizations"
 	if !several && !cfg.Bool("enable_single_tenant") {

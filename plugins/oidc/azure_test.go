@@ -227,6 +227,7 @@ func TestAzureGroupsOverage(t *testing.T) {
 		"roles in spite of it": {"roles", func(trap string, c map[string]any) {
 			c["roles"] = []string{"Editor"}
 			c["_claim_names"] = map[string]any{"groups": "src1"}
+			c["_claim_sources"] = map[string]any{"src1": map[string]any{"endpoint": trap}}
 		}, []string{"Editor"}, false},
 	}
 	for name, test := range tests {
@@ -281,6 +282,21 @@ func TestAzureWrongSettings(t *testing.T) {
 	})
 }
 
+// Chainlit's scopes are for Microsoft Graph alone; the ones that bring the user's name are added.
+func TestAzureScopes(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	p := mustConfigure(t, azureType(), azureAt(idp))
+	for in, want := range map[string]string{
+		"https://graph.microsoft.com/User.Read offline_access": "openid https://graph.microsoft.com/User.Read offline_access profile email",
+		"openid profile email offline_access":                  "openid profile email offline_access",
+	} {
+		params, err := p.AuthorizeParams(t.Context(), sdk.AuthorizeRequest{Scope: strings.Fields(in)})
+		if err != nil || params.Params.Get("scope") != want {
+			t.Errorf("%s: got %q, error %v; want %q", in, params.Params.Get("scope"), err, want)
+		}
+	}
+}
+
 // Every name that Chainlit has, and Microsoft's own cloud.
 func TestAzureManifest(t *testing.T) {
 	settings, faults := azureType().CheckSettings(demo("tenant_id", ourTenant))
@@ -288,7 +304,11 @@ func TestAzureManifest(t *testing.T) {
 		t.Errorf("got %v, faults %v; want Microsoft's cloud and one tenant", settings, faults)
 	}
 	for _, s := range azureType().Settings {
-		if want := "OAUTH_AZURE_AD_" + strings.ToUpper(s.Name); s.Env != want {
+		want := "OAUTH_AZURE_AD_" + strings.ToUpper(s.Name)
+		if s.Name == "scope" {
+			want += "S"
+		}
+		if s.Env != want {
 			t.Errorf("%s: got %q, want %q", s.Name, s.Env, want)
 		}
 	}

@@ -11,9 +11,8 @@ import (
 	"github.com/authd/authd/sdk/providertest"
 )
 
-// oktaMounts answer as a custom authorization server and as that of the organisation, by
-// https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/ and its discovery documents. The second shares
-// its discovery with the developer identity provider itself.
+// oktaMounts answer as Okta's authorization servers do, by https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/.
+// The organisation's own, whose issuer has no path, is the developer identity provider itself.
 func oktaMounts() []devidp.Mount {
 	return []devidp.Mount{{
 		Name: "okta", Prefix: "/oauth2/{server}",

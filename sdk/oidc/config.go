@@ -38,6 +38,8 @@ type Config struct {
 	Logout Logout
 	// Params are fixed parameters of the authorization request.
 	Params url.Values
+	// Scopes are asked for whatever else is, as openid always is.
+	Scopes []string
 	// TrustedAudiences may stand beside this client in an ID token's aud; azp must then be this client.
 	TrustedAudiences []string
 	// NoUserInfo leaves the userinfo endpoint alone, so that the ID token must hold everything.

@@ -8,7 +8,8 @@
 //	logout.go    logout tokens                          claims.go    claims become a user
 //	check.go     is it all really usable?
 //
-// The way of a login: [New] reads the discovery document, whose issuer must equal the configured one byte by byte.
+// The way of a login: [New] reads the discovery document, whose issuer must equal the configured one byte by byte,
+// unless Config.IssuerPattern or Config.IssuerOf say what else it may be.
 // AuthorizeParams makes no request. GetToken redeems the code once, through package oauth2, and verifies the ID token
 // as OpenID Connect Core section 3.1.3.7 says and then some: an asymmetric algorithm from a fixed list, this client as
 // the only audience, exp and iat present, the nonce, at_hash, max_age, and claims that no two readers understand

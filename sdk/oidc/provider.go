@@ -157,6 +157,7 @@ func (p *Provider) AuthorizeParams(_ context.Context, in sdk.AuthorizeRequest) (
 	if !slices.Contains(scope, "openid") {
 		scope = append([]string{"openid"}, scope...)
 	}
+	scope = oauth2.WithScopes(scope, p.config.Scopes...)
 	maxAge := ""
 	if in.MaxAge > 0 {
 		maxAge = strconv.FormatInt(int64(in.MaxAge/time.Second), 10)

@@ -59,6 +59,10 @@ func (c *client) open(to unix.Sockaddr) error {
 	if err := unix.SetsockoptInt(sock, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return err
 	}
+	// A server that hangs in the middle of an answer fails the run.
+	if err := unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30}); err != nil {
+		return err
+	}
 	return unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, sock, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(sock)})
 }
 
@@ -73,7 +77,7 @@ func (c *client) close() {
 // run makes n requests, one at a time on each connection, from the load's core. Any answer but 200 fails it.
 func (c *client) run(n int) {
 	c.tb.Helper()
-	if err := onCores(func() error { return c.exchange(n) }, loadCore); err != nil {
+	if err := onCore(loadCore, func() error { return c.exchange(n) }); err != nil {
 		c.tb.Fatal(err)
 	}
 }
@@ -124,10 +128,11 @@ func (c *client) receive(sock int) error {
 		if err != nil || more == 0 {
 			return fmt.Errorf("the server closed the connection after %q: %v", c.buf[:n], err)
 		}
-		if n += more; bytes.HasSuffix(c.buf[:n], []byte("\r\n\r\n")) {
-			if !bytes.HasPrefix(c.buf[:n], c.want) {
-				return fmt.Errorf("the answer is %q", c.buf[:n])
-			}
+		n += more
+		if begins := min(n, len(c.want)); !bytes.Equal(c.buf[:begins], c.want[:begins]) {
+			return fmt.Errorf("the answer is %q", c.buf[:n])
+		}
+		if bytes.HasSuffix(c.buf[:n], []byte("\r\n\r\n")) {
 			return nil
 		}
 	}

@@ -26,20 +26,34 @@ const (
 
 // process is a program under measurement.
 type process struct {
-	tb   testing.TB
-	cmd  *exec.Cmd
-	pid  int
-	errs *bytes.Buffer
+	tb    testing.TB
+	cmd   *exec.Cmd
+	pid   int
+	errs  *bytes.Buffer
+	ended chan struct{} // closed when it has been waited for
 }
 
 // start runs a program on the given cores, on any if there are none; its children stay there too. It is killed when tb
-// ends.
+// ends, or this process does.
 func start(tb testing.TB, cmd *exec.Cmd, cores ...int) *process {
 	tb.Helper()
-	p := &process{tb: tb, cmd: cmd, errs: &bytes.Buffer{}}
+	p := &process{tb: tb, cmd: cmd, errs: &bytes.Buffer{}, ended: make(chan struct{})}
 	cmd.Stderr = p.errs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := onCores(cmd.Start, cores...); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		// The kernel takes the end of the thread that forked for that of the parent, so it stays until the end. It is
+		// not unlocked and ends with this goroutine: its affinity goes with it.
+		runtime.LockOSThread()
+		err := bind(cores)
+		if err == nil {
+			err = cmd.Start()
+		}
+		if started <- err; err == nil {
+			<-p.ended
+		}
+	}()
+	if err := <-started; err != nil {
 		tb.Fatal(err)
 	}
 	p.pid = cmd.Process.Pid
@@ -47,21 +61,28 @@ func start(tb testing.TB, cmd *exec.Cmd, cores ...int) *process {
 	return p
 }
 
-// onCores calls f on a thread that may run on these cores only. A child that f starts inherits that.
-func onCores(f func() error, cores ...int) error {
+// bind lets this thread, and the children that it starts, run on these cores only.
+func bind(cores []int) error {
 	if len(cores) == 0 {
-		return f()
+		return nil
 	}
+	var set unix.CPUSet
+	for _, core := range cores {
+		set.Set(core)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("bind a thread to cores %v: %w; two cores are needed", cores, err)
+	}
+	return nil
+}
+
+// onCore calls f on a thread that may run on one core only.
+func onCore(core int, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// The thread ends with this goroutine, since it is not unlocked: its affinity goes with it.
-		runtime.LockOSThread()
-		var set unix.CPUSet
-		for _, core := range cores {
-			set.Set(core)
-		}
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			done <- fmt.Errorf("bind a thread to cores %v: %w; two cores are needed", cores, err)
+		runtime.LockOSThread() // as above: the thread ends with the goroutine
+		if err := bind([]int{core}); err != nil {
+			done <- err
 			return
 		}
 		done <- f()
@@ -78,9 +99,9 @@ func (p *process) stop() {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.tb.Fatal(err)
 	}
-	ended := time.AfterFunc(20*time.Second, p.end)
-	defer ended.Stop()
-	if err := p.cmd.Wait(); err != nil {
+	late := time.AfterFunc(20*time.Second, p.end)
+	defer late.Stop()
+	if err := p.wait(); err != nil {
 		p.tb.Fatalf("%s: %v\n%s", p.cmd.Path, err, p.errs)
 	}
 }
@@ -88,8 +109,13 @@ func (p *process) stop() {
 func (p *process) kill() {
 	if p.cmd.ProcessState == nil {
 		p.end()
-		_ = p.cmd.Wait() // it says that the process was killed
+		_ = p.wait() // it says that the process was killed
 	}
+}
+
+func (p *process) wait() error {
+	defer close(p.ended)
+	return p.cmd.Wait()
 }
 
 // end kills the process and those that it has started and that are in its group.

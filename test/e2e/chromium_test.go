@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +32,7 @@ func TestChromium(t *testing.T) {
 		"TwoTabs":  testTwoTabs,
 		"Denied":   testDeniedPage,
 		"Picture":  testPicture,
+		"Hearing":  testHearing,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, browser, s) })
 	}
@@ -49,6 +52,35 @@ func servePages(t *testing.T) *server {
 			devTable(idp, "staff", "keycloak", "label", "Keycloak") +
 			devTable(idp, "company", "oidc", "label", "Example Company") +
 			table("partner", "oidc", "label", "Partner", "issuer", nobody, "client_id", "demo", "client_secret", "demo-secret"),
+	})
+}
+
+// testHearing shows that a tab hears what the other tests rely on never to hear.
+func testHearing(t *testing.T, browser context.Context, _ *server) {
+	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'")
+		if r.URL.Path == "/script.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte("console.error('a complaint'); throw new Error('an exception')")) // a browser that left needs no answer
+			return
+		}
+		_, _ = w.Write([]byte(`<!doctype html><title>bad</title><p style="color:red">bad</p><script src="/script.js"></script><img src="/missing.png">`))
+	}))
+	t.Cleanup(bad.Close)
+	b := newPerson(t, browser)
+	for _, part := range []string{"style-src", "img-src", "console.error", "exception", "favicon"} {
+		b.expect(part)
+	}
+	b.open(bad.URL + "/")
+	await(t, patience, "the tab hears of everything", func() error {
+		heard := strings.Join(b.heard(), "\n")
+		for _, part := range []string{"ContentSecurityPolicyIssue: style-src", "ContentSecurityPolicyIssue: img-src", "security error", "console.error", "exception"} {
+			if !strings.Contains(heard, part) {
+				return fmt.Errorf("no %s in:\n%s", part, heard)
+			}
+		}
+		return nil
 	})
 }
 

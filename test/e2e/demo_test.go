@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -59,7 +58,7 @@ func testDemo(t *testing.T, browser context.Context) {
 	if len(plugins) < 2 {
 		t.Errorf("plugins that run: %v, want one for each provider", plugins)
 	}
-	if code := p.stop(os.Interrupt); code != 0 {
+	if code := p.interrupt(); code != 0 {
 		t.Errorf("after Ctrl-C: %v, want exit code 0\n%s", p.cmd.ProcessState, p.log())
 	}
 	p.wantNothingLeft(plugins)

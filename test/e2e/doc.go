@@ -2,12 +2,14 @@
 // real identity providers, a real nginx and a real browser around it.
 //
 //	main_test.go      builds authd and the plugins once; the parts that tests share
-//	process_test.go   one running authd: configuration, readiness, log, its plugins' processes, its end
-//	client_test.go    a browser without JavaScript
+//	process_test.go   one run of the program, the plugins that it starts, its end
+//	server_test.go    authd serve: configuration, readiness, the check
+//	client_test.go    a browser without JavaScript     tab_test.go  a tab of a real one
 //	relay_test.go     what stands between two parts to see what they say
-//	keycloak_test.go  Keycloak             node_test.go     npm's oidc-provider
-//	nginx_test.go     examples/nginx       chromium_test.go pages in a browser, screenshots
-//	demo_test.go      authd demo           plugins_test.go  plugins that die, hang and babble
+//
+//	keycloak_test.go  Keycloak                         node_test.go     npm's oidc-provider
+//	nginx_test.go     examples/nginx                   chromium_test.go pages, screenshots
+//	demo_test.go      authd demo                       plugins_test.go  plugins that die, hang and babble
 //	start_test.go     from nothing to ready, and what it weighs
 //
 // The tests read processes from /proc, so they are for Linux. Screenshots go to artifacts/, which git ignores;

@@ -107,6 +107,21 @@ func (p *process) ended() bool {
 func (p *process) stop(sig os.Signal) int {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(sig) // an error means that it has ended already
+	return p.wait(sig)
+}
+
+// interrupt does what Ctrl-C does: it reaches the whole process group.
+func (p *process) interrupt() int {
+	p.t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.wait(os.Interrupt)
+}
+
+// wait returns the exit code when the process has ended, as it should soon after a signal.
+func (p *process) wait(sig os.Signal) int {
+	p.t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(patience):

@@ -61,9 +61,7 @@ func openTab(t testing.TB, parent context.Context, options ...chromedp.ContextOp
 			b.shoot("failed-" + t.Name())
 		}
 		cancel()
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, problem := range b.problems {
+		for _, problem := range b.heard() {
 			if !slices.ContainsFunc(b.expected, func(part string) bool { return strings.Contains(problem, part) }) {
 				t.Errorf("the browser complains: %s", problem)
 			}
@@ -79,10 +77,15 @@ func openTab(t testing.TB, parent context.Context, options ...chromedp.ContextOp
 	return b
 }
 
-// expect says that a complaint with this in it belongs to the test.
-func (b *tab) expect(part string) {
+// heard is all that has gone wrong so far.
+func (b *tab) heard() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return slices.Clone(b.problems)
+}
+
+// expect says that a complaint with this in it belongs to the test.
+func (b *tab) expect(part string) {
 	b.expected = append(b.expected, part)
 }
 

@@ -126,7 +126,7 @@ func (r *Result) chainlitTenant(vs *variables, d *draft, t chainlitType) {
 	}
 	v, _ := vs.lookup(t.name("TENANT_ID"))
 	r.note(v, "was carried, and now counts: Chainlit let in accounts of every tenant, because "+t.name("ENABLE_SINGLE_TENANT")+" is not set",
-		"nothing, if only this tenant should get in; for others see the settings of type "+d.typ)
+		"nothing to do, if only this tenant should get in; for others see the settings of type "+d.typ)
 }
 
 // chainlitPrompt looks under the name that Chainlit reads first, which follows the provider's id, and then under that
@@ -143,10 +143,10 @@ func (r *Result) chainlitPrompt(vs *variables, d *draft, t chainlitType, renamed
 		t.name("PROMPT"),
 	}
 	taken := ""
-	for _, name := range names {
+	for i, name := range names {
 		v, ok := vs.lookup(name)
 		switch {
-		case !ok || name == taken:
+		case !ok || slices.Contains(names[:i], name):
 		case taken != "":
 			r.note(v, "is not used: "+taken+" says the prompt of "+d.id+" already", "remove one of them")
 		default:
@@ -176,7 +176,7 @@ func (r *Result) chainlitURL(vs *variables) {
 // chainlitLeft says why a variable has no counterpart.
 func chainlitLeft(v variable) (reason, mend string) {
 	if v.value == "" {
-		return "is empty, so it was not set for Chainlit either", "nothing"
+		return "is empty, so it was not set for Chainlit either", "nothing to do"
 	}
 	switch v.name {
 	case "CHAINLIT_AUTH_SECRET":
@@ -184,7 +184,7 @@ func chainlitLeft(v variable) (reason, mend string) {
 	case "CHAINLIT_AUTH_COOKIE_NAME", "CHAINLIT_AUTH_COOKIE_PATH", "CHAINLIT_COOKIE_SAMESITE", "CHAINLIT_COOKIE_PATH":
 		return "is about Chainlit's own cookie", "leave it with Chainlit; authd's cookie has session.cookie_name and cookie_domain, and is always SameSite=Lax"
 	case "CHAINLIT_STATE_COOKIE_LIFETIME":
-		return "has no counterpart: authd gives each login its own time", "nothing"
+		return "has no counterpart: authd gives each login its own time", "nothing to do"
 	case "CHAINLIT_ROOT_PATH", "CHAINLIT_PARENT_ROOT_PATH":
 		return "has no counterpart: authd has no path before its routes", "give authd a host of its own, or let the proxy send /auth/ to it"
 	case "CHAINLIT_CUSTOM_AUTH":

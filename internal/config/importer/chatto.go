@@ -154,7 +154,7 @@ func (r *Result) chattoDocument(src Source) error {
 	}
 	for _, key := range top.keys() {
 		if key != "auth" && key != "webserver" {
-			r.note(variable{name: key, line: lines[key]}, "is not about signing in", "leave it with Chatto")
+			r.note(top.begin(key), "is not about signing in", "leave it with Chatto")
 		}
 	}
 	return nil
@@ -326,7 +326,7 @@ func (r *Result) chattoLifetime(v variable) {
 func chattoLeft(key, value string, providers bool) (reason, mend string) {
 	switch {
 	case value == "":
-		return "is empty, so it was not set for Chatto either", "nothing"
+		return "is empty, so it was not set for Chatto either", "nothing to do"
 	case strings.HasPrefix(key, "auth_oidc") && providers:
 		return "is not used beside numbered providers: Chatto takes only one of the two", "remove it"
 	case strings.HasPrefix(key, "auth_providers"):

@@ -142,9 +142,14 @@ func (d *draft) identify(r *Result, name string, v variable, oldCallback string)
 	if id == "" {
 		id = d.typ
 	}
+	before := strings.ReplaceAll(oldCallback, "{id}", name)
+	after := strings.ReplaceAll(cmp.Or(d.callback, callbackDefault), "{id}", id)
+	mend := "register the redirect URI anew: " + before + " becomes " + after
+	if before == after {
+		mend = "nothing to do, if that suits you; the redirect URI stays"
+	}
 	if id != name {
-		r.note(v, fmt.Sprintf("can't be an id as it is; the provider is called %s", id),
-			"register the redirect URI anew: "+strings.ReplaceAll(oldCallback, "{id}", name)+" becomes "+strings.ReplaceAll(cmp.Or(d.callback, callbackDefault), "{id}", id))
+		r.note(v, "can't be an id as it is; the provider is called "+id, mend)
 	}
 	d.id = id
 }

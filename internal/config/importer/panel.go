@@ -62,7 +62,7 @@ func (r *Result) panelVariables(src Source) (*variables, error) {
 		case err != nil:
 			return nil, err
 		case !ok:
-			r.note(variable{line: d.at}, "is neither KEY=VALUE nor a `panel serve` command", "nothing, if it is not about signing in")
+			r.note(variable{line: d.at}, "is neither KEY=VALUE nor a `panel serve` command", "nothing to do, if it is not about signing in")
 		case v.name == "Environment": // of a systemd unit
 			list, _, _ := shellWords(d.lines[d.at-1:d.at], d.at)
 			list[0].text = strings.TrimPrefix(list[0].text, "Environment=")
@@ -285,7 +285,7 @@ func (p *panel) endpoints() {
 		v, ok := p.extraOrEnv(e.extra, e.env)
 		switch {
 		case ok && p.d.typ == "password" && (e.key == "auth_url" || e.key == "logout_url"):
-			p.r.note(v, "is not asked when people type a password", "nothing")
+			p.r.note(v, "is not asked when people type a password", "nothing to do")
 		case ok:
 			p.d.endpoint(p.r, e.key, v)
 		case slices.Contains(needed, e.key):

@@ -45,6 +45,20 @@ func (t tomlTable) below(key string) (tomlTable, bool) {
 	return tomlTable{path: t.at(key), values: values, lines: t.lines}, ok
 }
 
+// begin is where a key stands, or the first of the tables below it when it has no line of its own.
+func (t tomlTable) begin(key string) variable {
+	v := variable{name: t.at(key), line: t.lines[t.at(key)]}
+	if v.line > 0 {
+		return v
+	}
+	for path, line := range t.lines {
+		if strings.HasPrefix(path, v.name+".") && (v.line == 0 || line < v.line) {
+			v.line = line
+		}
+	}
+	return v
+}
+
 // keys are in the order of the file.
 func (t tomlTable) keys() []string {
 	return slices.SortedFunc(func(yield func(string) bool) {
@@ -90,7 +104,7 @@ func readStreamlit(r *Result, src Source) error {
 	}
 	for _, key := range top.keys() {
 		if key != "auth" {
-			r.note(variable{name: key, line: lines[key]}, "is not about signing in", "leave it with Streamlit")
+			r.note(top.begin(key), "is not about signing in", "leave it with Streamlit")
 		}
 	}
 	shared := tomlTable{path: auth.path, values: map[string]any{}, lines: lines} // the unnamed provider
@@ -130,7 +144,7 @@ func (r *Result) streamlitShared(auth tomlTable, key string) {
 
 // streamlitProvider carries one [auth.NAME], which is always an OpenID provider.
 func (r *Result) streamlitProvider(t tomlTable, name string) {
-	begin := variable{name: t.path, line: t.lines[t.path]}
+	begin := tomlTable{values: t.values, lines: t.lines}.begin(t.path)
 	issuer, ok := r.streamlitIssuer(t, begin)
 	if !ok {
 		return
@@ -197,7 +211,7 @@ func (r *Result) streamlitKey(d *draft, t tomlTable, key string) {
 	case key == "userinfo_endpoint", key == "jwks_uri":
 		d.endpoint(r, key, v)
 	default:
-		r.note(v, "has no counterpart", "nothing, if the discovery document holds it; else see the settings of type oidc")
+		r.note(v, "has no counterpart", "nothing to do, if the discovery document holds it; else see the settings of type oidc")
 	}
 }
 
@@ -235,7 +249,7 @@ func (r *Result) streamlitKwargs(d *draft, t tomlTable) {
 			d.setting(r, key, v)
 		case "code_challenge_method":
 			if v.value != "S256" {
-				r.note(v, "is not carried: authd always sends PKCE with S256", "nothing")
+				r.note(v, "is not carried: authd always sends PKCE with S256", "nothing to do")
 			}
 		case "timeout", "headers", "verify", "trust_env", "proxies", "cert":
 			r.note(v, fmt.Sprintf("is about how %s makes requests", r.system.label), "for certificate authorities set ca_file of provider "+d.id)
