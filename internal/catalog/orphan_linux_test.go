@@ -17,7 +17,7 @@ import (
 func TestNoOrphans(t *testing.T) {
 	well, stubborn := testPlugin(t, "well"), testPlugin(t, "stubborn")
 	host := exec.Command(install(t, pluginDir(t), hostName), well.Path, stubborn.Path)
-	host.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+t.TempDir())
+	host.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+shortDir(t))
 	out, err := host.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

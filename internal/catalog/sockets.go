@@ -18,10 +18,11 @@ import (
 const (
 	// socketPathMax is what every system accepts as the path of a unix socket.
 	socketPathMax = 103
-	// socketPathTail is the longest that process directory and go-plugin's own name add to the base.
-	socketPathTail = len("/4294967295/plugin4294967295")
-	socketPrefix   = "authd-sock-"
-	lockName       = "in-use"
+	socketPrefix  = "authd-sock-"
+	lockName      = "in-use"
+	// parentMax is what that leaves for the directory in which ours is made: the rest is its own name, that of a
+	// process's directory and go-plugin's name for the socket.
+	parentMax = socketPathMax - len("/"+socketPrefix+"4294967295"+"/1z141z3"+"/plugin4294967295")
 )
 
 // sockets is a private directory (0700) in which each plugin process gets a directory of its own for its socket,
@@ -34,7 +35,7 @@ type sockets struct {
 }
 
 // newSockets makes the directory inside parent or, if that is "", inside the first of $RUNTIME_DIRECTORY,
-// $XDG_RUNTIME_DIR and the system's temporary directory.
+// $XDG_RUNTIME_DIR and the system's temporary directory that will do.
 func newSockets(parent string, environ []string) (*sockets, error) {
 	if parent == "" {
 		parent = runtimeDir(environ)
@@ -45,15 +46,13 @@ func newSockets(parent string, environ []string) (*sockets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the directory for plugin sockets has no absolute path: %w", err)
 	}
+	if len(parent) > parentMax {
+		return nil, fmt.Errorf("the directory for plugin sockets has too long a path for a unix socket: %s; name one of at most %d bytes", parent, parentMax)
+	}
 	sweep(parent)
 	base, err := os.MkdirTemp(parent, socketPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("the directory for plugin sockets can't be made: %w", err)
-	}
-	if len(base)+socketPathTail > socketPathMax {
-		_ = os.Remove(base)
-		return nil, fmt.Errorf("the directory for plugin sockets has too long a path for a unix socket: %s; name one of at most %d bytes",
-			parent, socketPathMax-socketPathTail-len("/"+socketPrefix+"4294967295"))
 	}
 	lock, err := lockFile(filepath.Join(base, lockName))
 	if err != nil {
@@ -65,15 +64,14 @@ func newSockets(parent string, environ []string) (*sockets, error) {
 
 // runtimeDir picks a directory that is there, writable and not too long.
 func runtimeDir(environ []string) string {
-	for _, name := range []string{"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"} {
-		// systemd lists several, joined by colons.
-		dir, _, _ := strings.Cut(lookup(environ, name), ":")
-		fits := len(dir)+len("/"+socketPrefix+"4294967295")+socketPathTail <= socketPathMax
-		if dir != "" && fits && unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
+	// systemd lists several, joined by colons.
+	runtime, _, _ := strings.Cut(lookup(environ, "RUNTIME_DIRECTORY"), ":")
+	for _, dir := range []string{runtime, lookup(environ, "XDG_RUNTIME_DIR"), os.TempDir()} {
+		if dir != "" && len(dir) <= parentMax && unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
 			return dir
 		}
 	}
-	return os.TempDir()
+	return "/tmp"
 }
 
 func lookup(environ []string, name string) string {
@@ -133,7 +131,7 @@ func lockFile(name string) (*os.File, error) {
 
 // make creates the directory of one process.
 func (s *sockets) make() (string, error) {
-	dir := filepath.Join(s.base, strconv.FormatUint(uint64(s.next.Add(1)), 10))
+	dir := filepath.Join(s.base, strconv.FormatUint(uint64(s.next.Add(1)), 36))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("the directory for its socket can't be made: %w", err)
 	}

@@ -83,7 +83,7 @@ func TestStartScript(t *testing.T) {
 func TestStartLeavesNothing(t *testing.T) {
 	for _, plugin := range []string{"drops", "accepts"} {
 		t.Run(plugin, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := shortDir(t)
 			c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, plugin, "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1})
 			p := provider(t, c, "p")
 			got := until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 40 })
@@ -124,7 +124,7 @@ func TestStopWhileStarting(t *testing.T) {
 
 // go-plugin's seventh trap: its own directory is made where there is room, not in a /tmp that may be read-only.
 func TestStartWithoutTemporaryDirectory(t *testing.T) {
-	pc, dir := testProvider(t, "p"), t.TempDir()
+	pc, dir := testProvider(t, "p"), shortDir(t)
 	t.Setenv("TMPDIR", filepath.Join(dir, "none"))
 	ready(t, catalogOf(t, Config{Providers: []ProviderConfig{pc}, SocketDir: filepath.Join(dir, "run")}), "p")
 }

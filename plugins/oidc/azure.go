@@ -91,7 +91,10 @@ func tenantIssuer(base, tid string, allowed []string) (string, error) {
 // entraUser sees to what Entra ID has its own way of saying.
 func entraUser(claims oauth2.Object, u *sdk.User, cfg sdk.Config) error {
 	groups := cfg.Settings["groups_claim"]
-	u.EmailVerified = ownDomain(claims)
+	u.EmailVerified = nil
+	if !cfg.Bool("userinfo") { // whose address may be another than the one that the ID token vouches for
+		u.EmailVerified = ownDomain(claims)
+	}
 	// Above 200 groups the token names an address instead of them. Nothing is fetched from an address in a claim.
 	said := claims.Bool("hasgroups")
 	if claims.Object("_claim_names").Has(groups) || groups == "groups" && said != nil && *said {

@@ -204,6 +204,23 @@ func TestAzureEmail(t *testing.T) {
 	}
 }
 
+// Threat 34: what the ID token says of its address says nothing of another one that userinfo brings.
+func TestAzureEmailOfUserInfo(t *testing.T) {
+	for asks, want := range map[string]bool{"false": true, "true": false} {
+		idp := startIDP(t, devidp.Options{Mounts: []devidp.Mount{azureMount()}})
+		idp.Fault(devidp.EndpointUserInfo, devidp.Fault{EditClaims: func(claims map[string]any) { claims["email"] = "ceo@victim.example" }})
+		values := azureAt(idp)
+		values["userinfo"] = asks
+		u, err := signIn(t, idp, mustConfigure(t, azureType(), values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isTrue(u.EmailVerified) != want || want != (u.Email == "ada@example.org") {
+			t.Errorf("userinfo %s: got %s, verified %v; want verified %v", asks, u.Email, isTrue(u.EmailVerified), want)
+		}
+	}
+}
+
 // Threat 37: with too many groups the token names an address instead; no group counts, the log says so, nothing is fetched.
 func TestAzureGroupsOverage(t *testing.T) {
 	tests := map[string]struct {

@@ -129,15 +129,17 @@ func awaitGroups(t *testing.T, s *server, b *browser, want ...string) {
 	})
 }
 
-// Threat 73: whoever signs out here is signed out at Keycloak too, and comes back.
+// Threat 73: whoever signs out here is signed out at Keycloak too, for all its applications, and comes back.
 func TestKeycloakLogout(t *testing.T) {
 	t.Parallel()
-	s := serve(t, options{tables: atKeycloak(keycloak.Get(t), "authd"), offers: []string{"staff", "plain"}})
+	k := keycloak.Get(t)
+	other := table("other", "keycloak", "client_id", shortClient, "client_secret", "authd-secret", "base_url", k.URL, "realm", k.Realm)
+	s := serve(t, options{tables: atKeycloak(k, "authd") + other, offers: []string{"staff", "plain", "other"}})
 	for _, provider := range []string{"staff", "plain"} {
 		t.Run(provider, func(t *testing.T) {
 			b := newBrowser(t)
 			start := s.url + "/auth/oauth/" + provider
-			b.password(b.get(start), realtest.Alice)
+			b.password(b.get(s.url+"/auth/oauth/other"), realtest.Alice)
 			// While Keycloak's own session lives nobody is asked.
 			wantWhere(t, b.get(start), s.url+"/")
 
@@ -147,8 +149,10 @@ func TestKeycloakLogout(t *testing.T) {
 				t.Errorf("the browser is at %s, want authd again, with the state that went to Keycloak", out.where())
 			}
 			wantStatus(t, s.check(b), http.StatusUnauthorized)
-			if again := b.get(start); !asksPassword(again) {
-				t.Errorf("the next login ends at %s without a password being asked", again.where())
+			for _, again := range []string{provider, "other"} {
+				if next := b.get(s.url + "/auth/oauth/" + again); !asksPassword(next) {
+					t.Errorf("the next login through %s ends at %s without a password being asked", again, next.where())
+				}
 			}
 		})
 	}
@@ -195,6 +199,7 @@ func (k admin) addUser(name string, groups ...string) user {
 		"groups": paths, "credentials": []any{map[string]any{"type": "password", "value": u.Password}},
 	}, nil)
 	u.id = location[strings.LastIndexByte(location, '/')+1:]
+	k.t.Cleanup(func() { k.ask(http.MethodDelete, "/users/"+u.id, nil, nil) })
 	return u
 }
 

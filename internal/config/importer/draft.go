@@ -110,6 +110,10 @@ func (d *draft) prompt(r *Result, v variable) {
 
 // param adds one parameter of the authorization request.
 func (d *draft) param(r *Result, name string, v variable) {
+	if lower := strings.ToLower(name); strings.Contains(lower, "secret") || strings.Contains(lower, "password") {
+		r.note(v, "looks like a secret, and the browser would see it in the authorization request", "set it by hand, where it belongs")
+		return
+	}
 	if fault := refusal(config.ProviderTable{AuthorizeParams: map[string]string{name: v.value}}); fault != nil {
 		r.note(v, fault.Summary, fault.Mend)
 		return

@@ -109,7 +109,7 @@ func load(t testing.TB, document []byte) *config.Config {
 	return cfg
 }
 
-// Threat 26: a note is printed, and the configuration goes to standard output: neither shows a secret.
+// Threat 154: a note is printed, and the configuration goes to standard output: neither shows a secret.
 func TestNoSecretIsShown(t *testing.T) {
 	for _, g := range goldens(t) {
 		r, err := Import(g.from, Source{File: g.input.Name, Document: g.input.Data})
