@@ -89,10 +89,20 @@ type timing struct {
 // or fills in what is zero.
 func (t timing) or(d timing) timing {
 	for _, span := range []struct{ to, from *time.Duration }{
-		{&t.start, &d.start}, {&t.describe, &d.describe}, {&t.configure, &d.configure}, {&t.authorize, &d.authorize},
-		{&t.call, &d.call}, {&t.wait, &d.wait}, {&t.drain, &d.drain}, {&t.stop, &d.stop}, {&t.quit, &d.quit},
-		{&t.healthTimeout, &d.healthTimeout}, {&t.reset, &d.reset},
-		{&t.healthInterval, &d.healthInterval}, {&t.backoff, &d.backoff}, {&t.backoffMax, &d.backoffMax},
+		{&t.start, &d.start},
+		{&t.describe, &d.describe},
+		{&t.configure, &d.configure},
+		{&t.authorize, &d.authorize},
+		{&t.call, &d.call},
+		{&t.wait, &d.wait},
+		{&t.drain, &d.drain},
+		{&t.stop, &d.stop},
+		{&t.quit, &d.quit},
+		{&t.healthTimeout, &d.healthTimeout},
+		{&t.reset, &d.reset},
+		{&t.healthInterval, &d.healthInterval},
+		{&t.backoff, &d.backoff},
+		{&t.backoffMax, &d.backoffMax},
 	} {
 		if *span.to == 0 {
 			*span.to = *span.from

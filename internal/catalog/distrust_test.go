@@ -31,7 +31,8 @@ func TestCheckConfigured(t *testing.T) {
 		{"OAuth 2.0", configured("", "https://IdP.example/authorize?x=y", nil), false, pins{authorize: "https://idp.example:443", declared: []string{"https://idp.example:443"}}, ""},
 		{
 			"OpenID", configured("https://issuer.example/r", "https://idp.example:8443/a", openid), false,
-			pins{authorize: "https://idp.example:8443", issuer: "https://issuer.example/r", declared: []string{"https://issuer.example:443", "https://idp.example:8443"}}, "",
+			pins{authorize: "https://idp.example:8443", issuer: "https://issuer.example/r", declared: []string{"https://issuer.example:443", "https://idp.example:8443"}},
+			"",
 		},
 		{"password", configured("", "", password), false, pins{}, ""},
 		{"loopback", configured("", "http://127.0.0.1:8080/a", nil), false, pins{authorize: "http://127.0.0.1:8080", declared: []string{"http://127.0.0.1:8080"}}, ""},

@@ -89,7 +89,7 @@ func limitKey(address string) string {
 // Limits of login starts and password forms, per client address and provider.
 const (
 	loginRate  rate.Limit = 10
-	loginBurst            = 50
+	loginBurst int        = 50
 	// maxLimited bounds the addresses that are remembered. When it is reached the memory starts anew.
 	maxLimited = 20_000
 )

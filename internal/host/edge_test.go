@@ -145,8 +145,14 @@ func TestMethods(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{})
 	for _, c := range []struct{ method, path string }{
-		{"TRACE", "/healthz"}, {"TRACE", "/auth/check"}, {"TRACE", "/"}, {"POST", "/healthz"}, {"PUT", "/auth/logout"},
-		{"DELETE", "/auth/login"}, {"PATCH", "/auth/session"}, {"BREW", "/auth/login"},
+		{"TRACE", "/healthz"},
+		{"TRACE", "/auth/check"},
+		{"TRACE", "/"},
+		{"POST", "/healthz"},
+		{"PUT", "/auth/logout"},
+		{"DELETE", "/auth/login"},
+		{"PATCH", "/auth/session"},
+		{"BREW", "/auth/login"},
 	} {
 		got := s.do(&http.Client{}, c.method, c.path, nil)
 		wantStatus(t, got, http.StatusMethodNotAllowed)

@@ -245,7 +245,7 @@ func TestHostileValuesAreStillShown(t *testing.T) {
 	p := newPages(t, Site{})
 	for _, name := range []string{"login", "account", "logout_confirm", "error", "demo"} {
 		for _, value := range hostile {
-			if strings.ContainsAny(value, "\x00\xff") || !strings.Contains(strings.ToValidUTF8(value, ""), value) {
+			if strings.Contains(value, "\x00") || !strings.Contains(strings.ToValidUTF8(value, ""), value) {
 				continue // a parser replaces those bytes
 			}
 			_, doc := render(t, p, filled(bare()[name], value))

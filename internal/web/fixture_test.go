@@ -77,8 +77,10 @@ func ordinary(t *testing.T) map[string]Page {
 		},
 		"logout_confirm": LogoutConfirm{Name: "Ada", Provider: "GitHub", Action: "/auth/logout", ReturnTo: "/bye"},
 		"signed_out":     SignedOut{LoginHref: "/auth/login?return_to=%2Fapp"},
-		"error": Error{Status: 502, Heading: "GitHub did not answer", Message: "Please try again.", Incident: "k3v9-q7xm",
-			RetryHref: "/auth/oauth/github", RetryLabel: "Try GitHub again", Home: "/"},
+		"error": Error{
+			Status: 502, Heading: "GitHub did not answer", Message: "Please try again.", Incident: "k3v9-q7xm",
+			RetryHref: "/auth/oauth/github", RetryLabel: "Try GitHub again", Home: "/",
+		},
 		"form_post": FormPost{Action: "/oauth2callback", Values: [][2]string{{"code", "c0de"}, {"state", "st4te"}}},
 		"demo": Demo{Name: "Ada", AccountHref: "/", LogoutHref: "/auth/logout", Headers: []Header{
 			{"X-Auth-Request-User", "ada"}, {"X-Auth-Request-Groups", ""}, {"X-Auth-Request-Jwt", strings.Repeat("eyJh", 100)},

@@ -172,7 +172,7 @@ func TestStrangerKeyFlaws(t *testing.T) {
 			t.Errorf("%s: jwk %v", flaw, header["jwk"])
 		}
 		if flaw == FlawHeaderJWK { // whoever believed the header would be content
-			jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+			jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +207,7 @@ func TestWeakKeyFlaw(t *testing.T) {
 	if key == nil || key.N.BitLen() != 1024 || header["alg"] != "RS256" {
 		t.Fatalf("weak key %v, header %v", key, header)
 	}
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,8 +184,10 @@ func TestGitHubEmails(t *testing.T) {
 	for who, want := range map[string][]map[string]any{
 		"ada":   {{"email": "ada@example.org", "primary": true, "verified": true, "visibility": "public"}},
 		"linus": {{"email": "linus@example.net", "primary": true, "verified": false, "visibility": "private"}},
-		"grace": {{"email": "grace@example.net", "primary": false, "verified": true, "visibility": nil},
-			{"email": "grace@example.org", "primary": true, "verified": true, "visibility": "public"}},
+		"grace": {
+			{"email": "grace@example.net", "primary": false, "verified": true, "visibility": nil},
+			{"email": "grace@example.org", "primary": true, "verified": true, "visibility": "public"},
+		},
 	} {
 		got := githubArray(t, get(t, at, bearing("token", githubAccess(t, s, who, nil))))
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -140,7 +140,7 @@ func (k *keyring) verify(token string) ([]byte, error) {
 	k.mu.Lock()
 	all := append([]*signingKey{k.current}, k.retired...)
 	k.mu.Unlock()
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	if err != nil {
 		return nil, fmt.Errorf("devidp: the token is no JWS: %w", err)
 	}
@@ -186,8 +186,10 @@ func (s *Server) jwks(w http.ResponseWriter, c *call) {
 func strangeKeys() []any {
 	secret := base64.RawURLEncoding.EncodeToString([]byte("a symmetric key that nobody may use"))
 	return []any{
-		map[string]any{"kty": "EC", "crv": "P-256", "use": "enc", "alg": "ECDH-ES", "kid": "dev-enc",
-			"x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},
+		map[string]any{
+			"kty": "EC", "crv": "P-256", "use": "enc", "alg": "ECDH-ES", "kid": "dev-enc",
+			"x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+		},
 		map[string]any{"kty": "oct", "use": "sig", "alg": "HS256", "kid": "dev-oct", "k": secret},
 		map[string]any{"kty": "QUANTUM", "use": "sig", "alg": "QS1", "kid": "dev-quantum", "q": "AQAB"},
 	}

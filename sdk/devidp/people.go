@@ -206,8 +206,10 @@ func (d *directory) other(sub string) User {
 	if u, ok := d.search(func(u User) bool { return u.Sub != sub }); ok {
 		return u
 	}
-	return User{Sub: "dev-somebody-else", Username: "somebody-else", Name: "Somebody Else", GitHubID: 8999,
-		Email: "somebody-else@example.org", EmailVerified: true}
+	return User{
+		Sub: "dev-somebody-else", Username: "somebody-else", Name: "Somebody Else", GitHubID: 8999,
+		Email: "somebody-else@example.org", EmailVerified: true,
+	}
 }
 
 func (d *directory) search(match func(User) bool) (User, bool) {

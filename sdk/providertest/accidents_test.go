@@ -61,8 +61,12 @@ func TestAccidentFaults(t *testing.T) {
 		carry       transport
 	}
 	rows := []row{
-		{"token-500", "2 times", stubborn}, {"token-429", "2 times", stubborn}, {"token-drop", "2 times", stubborn},
-		{"token-echo", "2 times", stubborn}, {"token-hang", "context of the call", deaf}, {"userinfo-hang", "context of the call", deaf},
+		{"token-500", "2 times", stubborn},
+		{"token-429", "2 times", stubborn},
+		{"token-drop", "2 times", stubborn},
+		{"token-echo", "2 times", stubborn},
+		{"token-hang", "context of the call", deaf},
+		{"userinfo-hang", "context of the call", deaf},
 		{"cancel", "context of the call", deaf},
 	}
 	for _, a := range accidents("") {

@@ -112,8 +112,7 @@ func (r *Result) chainlitSetting(d *draft, t chainlitType, suffix string, v vari
 	case "ENABLE_SINGLE_TENANT":
 		d.remarks = append(d.remarks, r.origin(v)+": authd admits the tenant below alone in any case.")
 	case "USER_IDENTIFIER":
-		d.setting(r, "user_identifier", v)
-		d.identifier(r, v)
+		d.setting(r, "user_identifier", v) // it becomes the preferred_username, which is the identifier of the type
 	default:
 		d.setting(r, strings.ToLower(suffix), v)
 	}

@@ -262,7 +262,7 @@ func (p *panel) tenant() {
 	case both:
 		p.r.note(extra, "is not used: AAD_TENANT_ID wins in Panel too", "remove one of them")
 	}
-	const mend = "set tenant_id to the id of your tenant; for several tenants see the settings of type azure-ad"
+	const mend = "set tenant_id to the id of your tenant; for several tenants set allowed_tenants too"
 	switch {
 	case !ok || v.value == "":
 		p.r.note(p.d.origin, "has no tenant beside it: Panel let in accounts of every tenant, authd does not", mend)
@@ -275,20 +275,24 @@ func (p *panel) tenant() {
 
 // endpoints carries the URLs of the providers that have none of their own; extra parameters win over the environment.
 func (p *panel) endpoints() {
-	needed := map[string][]string{"generic": {"auth_url", "token_url"}, "code": {"auth_url", "token_url"}, "password": {"token_url"}}[p.d.typ]
+	authorize, user := "auth_url", "user_info_url"
+	if p.d.typ == "code" {
+		authorize, user = "authorize_url", "user_url"
+	}
 	for _, e := range []struct{ extra, env, key string }{
-		{"AUTHORIZE_URL", "PANEL_OAUTH_AUTHORIZE_URL", "auth_url"},
+		{"AUTHORIZE_URL", "PANEL_OAUTH_AUTHORIZE_URL", authorize},
 		{"TOKEN_URL", "PANEL_OAUTH_TOKEN_URL", "token_url"},
-		{"USER_URL", "PANEL_OAUTH_USER_URL", "user_info_url"},
+		{"USER_URL", "PANEL_OAUTH_USER_URL", user},
 		{"LOGOUT_URL", "PANEL_OAUTH_LOGOUT_URL", "logout_url"},
 	} {
 		v, ok := p.extraOrEnv(e.extra, e.env)
+		unasked := p.d.typ == "password" && (e.key == "auth_url" || e.key == "logout_url")
 		switch {
-		case ok && p.d.typ == "password" && (e.key == "auth_url" || e.key == "logout_url"):
+		case ok && unasked:
 			p.r.note(v, "is not asked when people type a password", "nothing to do")
 		case ok:
 			p.d.endpoint(p.r, e.key, v)
-		case slices.Contains(needed, e.key):
+		case !unasked && e.key != "logout_url":
 			p.r.note(p.d.origin, "has no "+e.env+" beside it", "set "+e.key+" of provider "+p.d.id)
 		}
 	}
@@ -327,10 +331,9 @@ func (p *panel) user() {
 	if !ok {
 		return
 	}
-	known := p.d.identifier(p.r, v)
-	if own {
-		p.d.setting(p.r, "user_identifier", v)
-	} else if !known {
+	if own { // what it names becomes the preferred_username, which is the identifier of these types
+		p.d.setting(p.r, map[string]string{"generic": "user_identifier", "code": "user_key", "password": "user_key"}[p.d.typ], v)
+	} else if !p.d.identifier(p.r, v) {
 		p.r.note(v, fmt.Sprintf("%.40q is no field that can name a user", v.value), "set identifier of provider "+p.d.id+" to sub, preferred_username, email or name")
 	}
 }
@@ -354,6 +357,8 @@ func (p *panel) params() {
 		case !ok || v.value == "":
 		case slices.Contains([]string{"tenant", "subdomain", "url", "server", "AUTHORIZE_URL", "TOKEN_URL", "USER_URL", "LOGOUT_URL"}, key):
 			p.r.note(v, "is not read by this provider, in Panel neither", "remove it")
+		case key == "audience" && p.d.typ == "auth0":
+			p.d.setting(p.r, key, v)
 		case key == "prompt":
 			p.d.prompt(p.r, v)
 		default:
