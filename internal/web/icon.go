@@ -34,6 +34,7 @@ var marks = map[string]string{
 	"descope":         "shield",
 	"discord":         "discord",
 	"entra":           "building",
+	"code":            "key",
 	"generic":         "key",
 	"github":          "github",
 	"gitlab":          "gitlab",
