@@ -9,7 +9,7 @@ import (
 
 // chainlitType is one provider of Chainlit, of which it has one instance each.
 type chainlitType struct {
-	id, typ  string // Chainlit's id, and authd's type
+	id       string // the same here and at Chainlit
 	prefix   string // of its names in the environment
 	required []string
 	optional []string
