@@ -8,7 +8,8 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X github.com/authd/authd/sdk.version=$(VERSION)
-BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+# authd runs no plugin that others could have written to, whatever the umask of who builds it.
+BUILD   := umask 022 && CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 PLUGINS  := $(patsubst plugins/%/main.go,bin/plugins/authd-provider-%,$(wildcard plugins/*/main.go))

@@ -40,7 +40,8 @@ type Type struct {
 type Setting struct {
 	// Name in the configuration file, e.g. "client_id": a lower-case letter, then letters, digits and "_".
 	Name string
-	// Env is the name in the environment for the provider whose id equals its type, e.g. "OAUTH_GITHUB_CLIENT_ID".
+	// Env is the name in the environment for the provider whose id equals its type, e.g. "OAUTH_GITHUB_CLIENT_ID". It
+	// begins with "OAUTH_": a plugin may not ask for anything else that the operator has in the environment.
 	Env string
 	// Required settings must not be empty.
 	Required bool

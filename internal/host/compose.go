@@ -203,7 +203,8 @@ func (s *Server) pluginEvent(e catalog.Event) {
 		catalog.StateReady: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed,
 		catalog.StateMisconfigured: audit.PluginRefused, catalog.StateRefused: audit.PluginRefused,
 	}[e.Status.State]
-	if ok {
+	// With a process, a provider that backs off waits for its identity provider; that is no crash.
+	if waits := e.Status.State == catalog.StateBackoff && e.Status.PID != 0; ok && !waits {
 		s.audit.Write(audit.Event{Kind: kind, Provider: e.Provider, Cause: e.Status.Problem})
 	}
 }

@@ -418,7 +418,7 @@ type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// name in the configuration file, [a-z][a-z0-9_]*.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// env is the name in the environment for the provider whose id equals its type.
+	// env is the name in the environment for the provider whose id equals its type; it begins with OAUTH_.
 	Env          string `protobuf:"bytes,2,opt,name=env,proto3" json:"env,omitempty"`
 	Required     bool   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
 	Secret       bool   `protobuf:"varint,4,opt,name=secret,proto3" json:"secret,omitempty"`
