@@ -46,9 +46,9 @@ func serveAcme(addr string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Acme is at %s/acme; end it with Ctrl-C\n", idp.URL())
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
+	fmt.Printf("Acme is at %s/acme; end it with Ctrl-C\n", idp.URL())
 	<-interrupted
 	return idp.Close()
 }
