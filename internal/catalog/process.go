@@ -205,18 +205,18 @@ func (p *process) doubt() {
 func (p *process) watchHealth() {
 	tick := time.NewTicker(p.timing.healthInterval)
 	defer tick.Stop()
-	misses := 0
-	for misses < missesMax {
+	for misses := 0; misses < missesMax; {
 		select {
 		case <-p.exited:
 			return
 		case <-tick.C:
-			misses = p.check(misses)
+			misses = p.check(0)
 		case <-p.suspect:
-			// The call was the first miss; the rest follow without a pause, so that it is soon replaced.
-			for misses = 1; misses > 0 && misses < missesMax && p.alive(); {
-				misses = p.check(misses)
-			}
+			misses = 1 // the call was the first miss
+		}
+		// The rest follow without a pause, so that it is soon replaced.
+		for misses > 0 && misses < missesMax && p.alive() {
+			misses = p.check(misses)
 		}
 	}
 	p.hung.Store(true)

@@ -64,8 +64,16 @@ func (s *Server) clientAddress(c *fiber.Ctx) string {
 	if !ok {
 		return ""
 	}
-	return s.proxies.client(peer.Unmap(), forwardedFor(c)).String()
+	trusted := s.proxies
+	if s.onSocket() {
+		// Whoever may open the socket is the proxy; it has no address but this one.
+		trusted = append(proxies{netip.PrefixFrom(peer.Unmap(), peer.Unmap().BitLen())}, trusted...)
+	}
+	return trusted.client(peer.Unmap(), forwardedFor(c)).String()
 }
+
+// onSocket reports whether the public listener is a unix socket, which only authd's user and group can reach.
+func (s *Server) onSocket() bool { return strings.HasPrefix(s.cfg.Server.Listen, "unix:") }
 
 // forwardedFor joins the X-Forwarded-For fields in the order in which the hops wrote them.
 func forwardedFor(c *fiber.Ctx) string {

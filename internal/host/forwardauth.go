@@ -49,7 +49,7 @@ func (s *Server) unauthenticated(c *fiber.Ctx) error {
 // originalURL is what the browser asked the proxy for, if the proxy is one whose word counts.
 func (s *Server) originalURL(c *fiber.Ctx) string {
 	peer, ok := netip.AddrFromSlice(c.Context().RemoteIP())
-	if !ok || !s.proxies.contain(peer) {
+	if !s.onSocket() && (!ok || !s.proxies.contain(peer)) {
 		return ""
 	}
 	return c.Get("X-Original-URL")

@@ -3,6 +3,7 @@ package host
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -73,4 +74,16 @@ func TestCookieDomain(t *testing.T) {
 		t.Errorf("the shared session cookie is %+v", session)
 	}
 	wantStatus(t, s.get(&http.Client{}, "/auth/check", "Cookie", "authd="+session.Value), http.StatusOK)
+}
+
+// Threat 109: over a unix socket the peer is the proxy, and the hop before it the client.
+func TestClientBehindUnixSocket(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "authd.sock")
+	s := newSite(t, siteOptions{listen: "unix:" + socket, public: "https://auth.example.com"})
+	from := s.logs.String()
+	c := overSocket(socket)
+	t.Cleanup(c.CloseIdleConnections)
+	wantStatus(t, s.get(c, "http://authd/auth/oauth/idp/callback", "X-Forwarded-For", "198.51.100.7, 203.0.113.9"), http.StatusBadRequest)
+	s.logs.await(t, `"address":"203.0.113.9"`, len(from))
 }

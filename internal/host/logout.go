@@ -38,14 +38,14 @@ func (s *Server) logoutPage(c *fiber.Ctx) error {
 }
 
 func (s *Server) signedOut(c *fiber.Ctx) error {
-	target := c.Query("return_to")
+	target, atProvider := c.Query("return_to"), false
 	if state, err := s.ring.Open(statePurpose, c.Query("state")); err == nil {
-		target = string(state)
+		target, atProvider = string(state), true
 	}
 	if to, ok := s.returnTo.Check(target); ok && to != "/" {
 		return s.redirect(c, to)
 	}
-	return s.page(c, fiber.StatusOK, web.SignedOut{LoginHref: "/auth/login"})
+	return s.page(c, fiber.StatusOK, web.SignedOut{LoginHref: "/auth/login", AtProvider: atProvider})
 }
 
 // logout is POST /auth/logout: the session here ends first, whatever the identity provider does then.
@@ -81,19 +81,16 @@ func afterLogout(returnTo string) string {
 	return returnTo
 }
 
-// logoutUpstream revokes the tokens (RFC 7009) and returns the URL that ends the session at the identity provider
-// (RP-Initiated Logout 1.0), or "". What fails here is logged: the person is signed out already.
+// logoutUpstream returns the URL that ends the session at the identity provider (RP-Initiated Logout 1.0), which ends
+// its tokens too. Where there is none it revokes the tokens (RFC 7009) and returns "". What fails here is logged: the
+// person is signed out already.
 func (s *Server) logoutUpstream(ctx context.Context, ended *session.Session, token *sdk.Token, returnTo string) string {
 	p, ok := s.byID[ended.User.Provider]
 	if !ok || token == nil {
 		return ""
 	}
-	if p.can(sdk.CapabilityRevocation) && token.RefreshToken != "" {
-		if err := p.runtime.RevokeToken(ctx, token); err != nil {
-			s.log.Warn("the identity provider did not revoke the token", "provider", p.ID, "cause", err.Error())
-		}
-	}
 	if !p.can(sdk.CapabilityEndSession) {
+		s.revokeUpstream(ctx, p, token)
 		return ""
 	}
 	to, err := p.runtime.EndSession(ctx, sdk.EndSessionRequest{
@@ -104,6 +101,15 @@ func (s *Server) logoutUpstream(ctx context.Context, ended *session.Session, tok
 		s.log.Warn("no logout at the identity provider", "provider", p.ID, "cause", err.Error())
 	}
 	return to
+}
+
+func (s *Server) revokeUpstream(ctx context.Context, p *provider, token *sdk.Token) {
+	if !p.can(sdk.CapabilityRevocation) || (token.RefreshToken == "" && token.AccessToken == "") {
+		return
+	}
+	if err := p.runtime.RevokeToken(ctx, token); err != nil {
+		s.log.Warn("the identity provider did not revoke the token", "provider", p.ID, "cause", err.Error())
+	}
 }
 
 // endSessionOrigin is where the sign-out form of a provider's users leads in the end: browsers apply the page's

@@ -142,6 +142,7 @@ type siteOptions struct {
 	id      string // of the provider; "" is "idp"
 	noWait  bool
 	keys    string         // keys of [server]
+	listen  string         // "" is a free port
 	public  string         // public_url; "" is the address of the listener
 	store   string         // its URL; "" is "memory:"
 	level   hclog.Level    // of the log; zero is info
@@ -217,7 +218,7 @@ func (s *site) load(opt siteOptions) *config.Config {
 	t.Helper()
 	text := fmt.Sprintf(`
 [server]
-listen = "127.0.0.1:0"
+listen = %q
 public_url = %q
 admin_listen = %q
 plugins_dir = %q
@@ -234,7 +235,7 @@ type = "test"
 issuer = %q
 client_id = "demo"
 client_secret = "demo-secret"
-%s`, firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, firstOf(opt.id, "idp"), idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
+%s`, firstOf(opt.listen, "127.0.0.1:0"), firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, firstOf(opt.id, "idp"), idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
 	path := filepath.Join(t.TempDir(), "authd.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

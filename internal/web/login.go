@@ -71,7 +71,8 @@ func (LogoutConfirm) title(t texts, _ Site) string { return t.SignOut }
 
 // SignedOut says that the session has ended.
 type SignedOut struct {
-	LoginHref string // leads back to the login page; empty means /auth/login
+	AtProvider bool   // the session at the provider has ended too
+	LoginHref  string // leads back to the login page; empty means /auth/login
 }
 
 func (SignedOut) name() string { return "signed_out" }

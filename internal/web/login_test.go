@@ -175,6 +175,16 @@ func TestSignedOutLeadsBack(t *testing.T) {
 	}
 }
 
+func TestSignedOutSaysWhere(t *testing.T) {
+	p := newPages(t, Site{})
+	for atProvider, want := range map[bool]string{false: "you may still be signed in at the provider", true: "and at the provider you used"} {
+		_, doc := render(t, p, SignedOut{AtProvider: atProvider})
+		if !strings.Contains(text(doc), want) {
+			t.Errorf("AtProvider %v: the page lacks %q", atProvider, want)
+		}
+	}
+}
+
 // visible returns the words of a page with single spaces.
 func visible(doc *html.Node) string {
 	return strings.Join(strings.Fields(text(named(doc, "body")[0])), " ")

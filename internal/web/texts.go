@@ -29,7 +29,9 @@ type texts struct {
 	Cancel         string
 	SignedOut      string
 	SignedOutHint  string
-	SignInAgain    string
+	// SignedOutEverywhere stands in the place of SignedOutHint when the provider said that it has ended its session too.
+	SignedOutEverywhere string
+	SignInAgain         string
 
 	// The account page.
 	YourAccount    string
@@ -92,15 +94,16 @@ var english = texts{
 	ErrorPrefix:   "Error:",
 	SignInMethods: "Ways to sign in",
 
-	SignOut:        "Sign out",
-	SignOutAsk:     "Sign out?",
-	SignedInAs:     "You are signed in as %s.",
-	SignedInAsWith: "You are signed in as %s with %s.",
-	SignOutHint:    "Applications that use this login will ask you to sign in again.",
-	Cancel:         "Stay signed in",
-	SignedOut:      "You are signed out",
-	SignedOutHint:  "On a shared computer, close the browser too: you may still be signed in at the provider you used.",
-	SignInAgain:    "Sign in again",
+	SignOut:             "Sign out",
+	SignOutAsk:          "Sign out?",
+	SignedInAs:          "You are signed in as %s.",
+	SignedInAsWith:      "You are signed in as %s with %s.",
+	SignOutHint:         "Applications that use this login will ask you to sign in again.",
+	Cancel:              "Stay signed in",
+	SignedOut:           "You are signed out",
+	SignedOutEverywhere: "Here, and at the provider you used.",
+	SignedOutHint:       "On a shared computer, close the browser too: you may still be signed in at the provider you used.",
+	SignInAgain:         "Sign in again",
 
 	YourAccount:    "Your account",
 	SignedInWith:   "Signed in with",

@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -147,9 +149,15 @@ func measureCall(b *testing.B, t *table) {
 		return microseconds(cpuOf(b, self)-before) / calls
 	}
 	var base, more []float64
-	for range rounds {
-		base = append(base, spent(without))
-		more = append(more, spent(with)-base[len(base)-1])
+	err := onCore(b, loadCore, func() error {
+		for range rounds {
+			base = append(base, spent(without))
+			more = append(more, spent(with)-base[len(base)-1])
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 	t.add(b, row{
 		what: "plugin call, more than go-plugin's own", unit: "µs", budget: 2, measured: median(more),

@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -77,7 +79,7 @@ func (c *client) close() {
 // run makes n requests, one at a time on each connection, from the load's core. Any answer but 200 fails it.
 func (c *client) run(n int) {
 	c.tb.Helper()
-	if err := onCore(loadCore, func() error { return c.exchange(n) }); err != nil {
+	if err := onCore(c.tb, loadCore, func() error { return c.exchange(n) }); err != nil {
 		c.tb.Fatal(err)
 	}
 }

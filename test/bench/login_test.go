@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -115,7 +117,7 @@ func measureLogin(b *testing.B, t *table) {
 	var both, host []float64
 	for range rounds {
 		before, beforeAll := cpuOf(b, authd.pid), cpuOf(b, authd.pid)+cpuOf(b, plugin)
-		if err := p.signIn(b.Context(), "oidc", logins); err != nil {
+		if err := onCore(b, loadCore, func() error { return p.signIn(b.Context(), "oidc", logins) }); err != nil {
 			b.Fatalf("%v\n%s", err, authd.errs)
 		}
 		host = append(host, milliseconds(cpuOf(b, authd.pid)-before)/logins)

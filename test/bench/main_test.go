@@ -1,4 +1,6 @@
-// Package bench measures authd against its budgets (docs/decisions/0005-check-budget.md).
+//go:build linux
+
+// Package bench measures authd against its budgets. It needs Linux, two cores and what make build leaves.
 //
 // Nothing in here is timed by a plain `go test`. `make bench` runs the benchmarks:
 //

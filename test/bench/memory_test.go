@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -36,7 +38,7 @@ func measureMemory(b *testing.B, t *table) {
 		largest = memoryUse{rss: max(largest.rss, m.rss), own: max(largest.own, m.own)}
 	}
 	t.add(b, row{what: "plugin, idle, resident", unit: "MB", budget: 16, measured: float64(largest.rss) / MB, note: "the largest of four"})
-	t.add(b, row{what: "plugin, idle, its own", unit: "MB", budget: 5, measured: float64(largest.own) / MB, note: "private and written to"})
+	t.add(b, row{what: "plugin, idle, its own", unit: "MB", budget: 5, measured: float64(largest.own) / MB, note: "anonymous memory: heap, stacks, written data"})
 	authd.stop()
 }
 

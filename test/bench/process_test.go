@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -76,18 +78,38 @@ func bind(cores []int) error {
 	return nil
 }
 
-// onCore calls f on a thread that may run on one core only.
-func onCore(core int, f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // as above: the thread ends with the goroutine
-		if err := bind([]int{core}); err != nil {
-			done <- err
-			return
+// onCore calls f while this whole process, which then has one core too, leaves the other to the server.
+func onCore(tb testing.TB, core int, f func() error) error {
+	tb.Helper()
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		tb.Fatal(err)
+	}
+	defer rebind(tb, before)
+	var one unix.CPUSet
+	one.Set(core)
+	rebind(tb, one)
+	// With more, threads that look for work would be counted as work.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	return f()
+}
+
+// rebind gives all threads of this process the same cores; those that come later inherit them.
+func rebind(tb testing.TB, set unix.CPUSet) {
+	tb.Helper()
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			tb.Fatal(err)
 		}
-		done <- f()
-	}()
-	return <-done
+		if err := unix.SchedSetaffinity(tid, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+			tb.Fatalf("bind a thread to its core: %v; two cores are needed", err)
+		}
+	}
 }
 
 // stop asks the program to end, as a service manager does, and waits for it.
@@ -173,7 +195,7 @@ func (p *process) children() []int {
 // memoryUse is what a process holds, in bytes.
 type memoryUse struct {
 	rss int // resident, files that are mapped by several processes in full
-	own int // private and written to: what another process of the same kind would cost besides its code
+	own int // anonymous: what another process of the same kind would cost besides its code
 }
 
 func memoryOf(tb testing.TB, pid int) memoryUse {
@@ -195,7 +217,7 @@ func memoryOf(tb testing.TB, pid int) memoryUse {
 		tb.Fatalf("smaps_rollup of process %d has no %s:\n%s", pid, name, text)
 		return 0
 	}
-	return memoryUse{rss: field("Rss"), own: field("Private_Dirty")}
+	return memoryUse{rss: field("Rss"), own: field("Anonymous")}
 }
 
 // poll asks again and again, each pause long, until ok says yes. It gives up after half a minute.
