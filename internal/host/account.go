@@ -56,7 +56,7 @@ func (s *Server) account(c *fiber.Ctx) error {
 	}
 	for _, one := range list {
 		page.Sessions = append(page.Sessions, web.AccountSession{
-			Handle: one.Handle, Browser: browser(one.UserAgent), Address: one.Address, CreatedAt: one.CreatedAt,
+			Handle: one.Handle, Browser: one.Browser, Address: one.Address, CreatedAt: one.CreatedAt,
 			LastSeen: one.LastSeen(), Current: one.Handle == current.Handle, RevokeAction: "/auth/sessions/" + one.Handle,
 		})
 	}
@@ -147,7 +147,7 @@ func (s *Server) listSessions(c *fiber.Ctx) error {
 		out := make([]sessionJSON, 0, len(list))
 		for _, one := range list {
 			out = append(out, sessionJSON{
-				Handle: one.Handle, Provider: one.User.Provider, Browser: browser(one.UserAgent), Address: one.Address,
+				Handle: one.Handle, Provider: one.User.Provider, Browser: one.Browser, Address: one.Address,
 				CreatedAt: one.CreatedAt.UTC(), LastSeen: one.LastSeen().UTC(), ExpiresAt: one.Expires.UTC(), Current: one.Handle == current.Handle,
 			})
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"mime"
 	"net/url"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -59,7 +58,7 @@ func (s *Server) finish(ctx context.Context, c *fiber.Ctx, done *login.Finished,
 		return s.loginFailed(c, done.ProviderID, err, retry)
 	}
 	id, created, err := s.sessions.Create(ctx, session.Login{
-		User: done.User, Token: done.Token, UserAgent: strings.ToValidUTF8(c.Get(fiber.HeaderUserAgent), ""), Address: s.clientAddress(c), Previous: s.sessionID(c),
+		User: done.User, Token: done.Token, Browser: browser(c.Get(fiber.HeaderUserAgent)), Address: s.clientAddress(c), Previous: s.sessionID(c),
 	})
 	if err != nil {
 		return s.loginFailed(c, done.ProviderID, err, retry)

@@ -32,27 +32,27 @@ var ErrUnusable = errors.New("identity is unusable")
 // User is who signed in.
 type User struct {
 	// Subject is authd's own name for the person: 26 characters of [a-z2-7], stable and opaque.
-	Subject string `json:"sub"`
+	Subject string
 	// Identifier is what applications call the person; the provider's configuration says which field it is.
-	Identifier string `json:"identifier"`
+	Identifier string
 	// PreferredUsername, Name and Picture are as the provider says.
-	PreferredUsername string `json:"preferred_username,omitempty"`
-	Name              string `json:"name,omitempty"`
-	Picture           string `json:"picture,omitempty"`
+	PreferredUsername string
+	Name              string
+	Picture           string
 	// Email is well formed or empty. Only a verified one says anything about the person.
-	Email         string `json:"email,omitempty"`
-	EmailVerified bool   `json:"email_verified"`
+	Email         string
+	EmailVerified bool
 	// Groups are whole names, in the provider's order, without repeats.
-	Groups []string `json:"groups,omitempty"`
+	Groups []string
 	// GroupsOmitted means that there were more groups than authd keeps; then Groups is empty, so that no rule is
 	// decided on a part of them.
-	GroupsOmitted bool `json:"groups_omitted,omitempty"`
+	GroupsOmitted bool
 	// Provider is the id of the provider that the person came through.
-	Provider string `json:"provider"`
+	Provider string
 	// SID is the identity provider's own session id; empty: not said.
-	SID string `json:"sid,omitempty"`
+	SID string
 	// Claims is all that the provider said, a JSON object.
-	Claims json.RawMessage `json:"claims,omitempty"`
+	Claims json.RawMessage
 }
 
 // VerifiedEmail returns the e-mail address if the provider vouches for it, else "".

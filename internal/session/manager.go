@@ -72,14 +72,14 @@ func (m *Manager) Close() {
 type Login struct {
 	User  *identity.User
 	Token *sdk.Token
-	// UserAgent and Address of the browser.
-	UserAgent, Address string
+	// Browser says which one it was, in words for the person; Address is where it came from.
+	Browser, Address string
 	// Previous is the id that the browser still held; its session ends.
 	Previous string
 }
 
-// maxUserAgent bounds what is kept to show a person their sessions.
-const maxUserAgent = 256
+// maxBrowser bounds what is kept to show a person their sessions.
+const maxBrowser = 64
 
 // discardTimeout bounds the removal of a session that could not be begun.
 const discardTimeout = 3 * time.Second
@@ -94,7 +94,7 @@ func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Sessio
 	}
 	s = &Session{
 		Handle: h.handle(), User: login.User, CreatedAt: now, Expires: now.Add(m.Lifetime),
-		UserAgent: login.UserAgent[:min(len(login.UserAgent), maxUserAgent)], Address: login.Address,
+		Browser: login.Browser[:min(len(login.Browser), maxBrowser)], Address: login.Address,
 	}
 	if login.Token != nil {
 		s.TokenExpiry, s.Renewable = login.Token.Expiry, login.Token.RefreshToken != ""

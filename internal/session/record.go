@@ -13,7 +13,7 @@ import (
 //
 //	session/HANDLE                → record
 //	session-token/HANDLE          → the upstream token, sealed
-//	session-renewal/HANDLE        → held by the instance that renews
+//	session-renewal/HANDLE        → held by the instance that renews, or "failed" for a while
 //	user-session/SUBJECT/HANDLE   → empty; the sessions of one user
 //
 // The token stands apart since a check never needs it.
@@ -24,22 +24,39 @@ const (
 	userPrefix    = "user-session/"
 )
 
-// record is a Session in the store.
+// record is a Session in the store. Its names are short and its times milliseconds, since there is one for everybody
+// who is signed in.
 type record struct {
-	User        *identity.User `json:"user"`
-	CreatedAt   time.Time      `json:"created_at"`
-	Expires     time.Time      `json:"expires"`
-	LastSeen    time.Time      `json:"last_seen"`
-	UserAgent   string         `json:"user_agent,omitempty"`
-	Address     string         `json:"address,omitempty"`
-	TokenExpiry time.Time      `json:"token_expiry,omitzero"`
-	Renewable   bool           `json:"renewable,omitempty"`
+	User        userRecord `json:"u"`
+	Created     int64      `json:"c"`
+	Expires     int64      `json:"e"`
+	Seen        int64      `json:"s"`
+	Browser     string     `json:"b,omitempty"`
+	Address     string     `json:"a,omitempty"`
+	TokenExpiry int64      `json:"t,omitempty"` // 0: not said
+	Renewable   bool       `json:"r,omitempty"`
+}
+
+// userRecord has the fields of identity.User, in their order, so that one converts to the other.
+type userRecord struct {
+	Subject           string          `json:"s"`
+	Identifier        string          `json:"i"`
+	PreferredUsername string          `json:"u,omitempty"`
+	Name              string          `json:"n,omitempty"`
+	Picture           string          `json:"p,omitempty"`
+	Email             string          `json:"e,omitempty"`
+	EmailVerified     bool            `json:"v,omitempty"`
+	Groups            []string        `json:"g,omitempty"`
+	GroupsOmitted     bool            `json:"o,omitempty"`
+	Provider          string          `json:"r"`
+	SID               string          `json:"k,omitempty"`
+	Claims            json.RawMessage `json:"c,omitempty"`
 }
 
 func (s *Session) encode(lastSeen time.Time) ([]byte, error) {
 	return json.Marshal(record{
-		User: s.User, CreatedAt: s.CreatedAt, Expires: s.Expires, LastSeen: lastSeen, UserAgent: s.UserAgent,
-		Address: s.Address, TokenExpiry: s.TokenExpiry, Renewable: s.Renewable,
+		User: userRecord(*s.User), Created: s.CreatedAt.UnixMilli(), Expires: s.Expires.UnixMilli(), Seen: lastSeen.UnixMilli(),
+		Browser: s.Browser, Address: s.Address, TokenExpiry: milli(s.TokenExpiry), Renewable: s.Renewable,
 	})
 }
 
@@ -48,15 +65,27 @@ func decode(handle string, item store.Item) (*Session, error) {
 	if err := json.Unmarshal(item.Value, &r); err != nil {
 		return nil, fmt.Errorf("session %s: the stored record can't be read: %w", handle, err)
 	}
-	if r.User == nil || r.User.Subject == "" || r.Expires.IsZero() {
+	if r.User.Subject == "" || r.Expires == 0 {
 		return nil, fmt.Errorf("session %s: the stored record is incomplete", handle)
 	}
+	user := identity.User(r.User)
 	s := &Session{
-		Handle: handle, User: r.User, CreatedAt: r.CreatedAt, Expires: r.Expires, UserAgent: r.UserAgent,
-		Address: r.Address, TokenExpiry: r.TokenExpiry, Renewable: r.Renewable, version: item.Version, savedSeen: r.LastSeen,
+		Handle: handle, User: &user, CreatedAt: time.UnixMilli(r.Created), Expires: time.UnixMilli(r.Expires), Browser: r.Browser,
+		Address: r.Address, Renewable: r.Renewable, version: item.Version, savedSeen: time.UnixMilli(r.Seen),
 	}
-	s.lastSeen.Store(r.LastSeen.UnixNano())
+	if r.TokenExpiry != 0 {
+		s.TokenExpiry = time.UnixMilli(r.TokenExpiry)
+	}
+	s.lastSeen.Store(s.savedSeen.UnixNano())
 	return s, nil
+}
+
+// milli is 0 for the zero time, which says nothing.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 func userKey(subject, handle string) string { return userPrefix + subject + "/" + handle }

@@ -71,7 +71,7 @@ func (m *Manager) renew(ctx context.Context, s *Session) (_ *Session, err error)
 	if err != nil {
 		return nil, fmt.Errorf("lock the renewal: %w", err)
 	}
-	defer func() { err = errors.Join(err, m.Store.Delete(context.WithoutCancel(ctx), lock)) }()
+	defer func() { err = errors.Join(err, m.unlock(context.WithoutCancel(ctx), lock, err)) }()
 
 	// Another instance may have renewed before the lock was ours.
 	current, err := m.load(ctx, s.Handle)
@@ -86,6 +86,21 @@ func (m *Manager) renew(ctx context.Context, s *Session) (_ *Session, err error)
 		return nil, fmt.Errorf("session %s has no refresh token", s.Handle)
 	}
 	return m.exchange(ctx, current, token)
+}
+
+// failed is what stands in the lock after a renewal that came to nothing: nobody tries again before it has expired.
+const failed = "failed"
+
+// errFailed is the error of a renewal that another look-up, or instance, has just tried in vain.
+var errFailed = errors.New("the renewal failed a moment ago")
+
+// unlock lets the next renewal begin, at once or, after a failure, later.
+func (m *Manager) unlock(ctx context.Context, lock string, err error) error {
+	if err == nil || errors.Is(err, ErrNoSession) {
+		return m.Store.Delete(ctx, lock)
+	}
+	_, putErr := m.Store.Put(ctx, lock, []byte(failed), retryDelay, store.Any())
+	return putErr
 }
 
 func (m *Manager) exchange(ctx context.Context, s *Session, old *sdk.Token) (*Session, error) {
@@ -106,7 +121,7 @@ func (m *Manager) exchange(ctx context.Context, s *Session, old *sdk.Token) (*Se
 		return nil, err
 	}
 	next := &Session{
-		Handle: s.Handle, User: user, CreatedAt: s.CreatedAt, Expires: s.Expires, UserAgent: s.UserAgent, Address: s.Address,
+		Handle: s.Handle, User: user, CreatedAt: s.CreatedAt, Expires: s.Expires, Browser: s.Browser, Address: s.Address,
 		TokenExpiry: token.Expiry, Renewable: token.RefreshToken != "", version: s.version,
 	}
 	return m.replace(ctx, next)
@@ -141,12 +156,14 @@ func (m *Manager) awaitRenewal(ctx context.Context, s *Session) (*Session, error
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := m.Store.Get(ctx, renewalPrefix+s.Handle)
-		if errors.Is(err, store.ErrNotFound) {
+		lock, err := m.Store.Get(ctx, renewalPrefix+s.Handle)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
 			return m.load(ctx, s.Handle)
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
+		case string(lock.Value) == failed:
+			return nil, errFailed
 		}
 		select {
 		case <-ctx.Done():

@@ -35,8 +35,8 @@ type Session struct {
 	User *identity.User
 	// CreatedAt is when the person signed in; Expires is the absolute end.
 	CreatedAt, Expires time.Time
-	// UserAgent and Address are those of the browser that signed in.
-	UserAgent, Address string
+	// Browser that signed in, in words for the person, and the Address that it came from.
+	Browser, Address string
 	// TokenExpiry is when the upstream access token ends; zero: not said.
 	TokenExpiry time.Time
 	// Renewable means that there is a refresh token.

@@ -97,13 +97,13 @@ func wantLive(t *testing.T, m *Manager, id string) *Session {
 func TestCreateAndLookup(t *testing.T) {
 	f := newFixture(t)
 	m := f.manager()
-	id, _ := f.create(m, Login{UserAgent: strings.Repeat("u", 999), Address: "192.0.2.1"})
+	id, _ := f.create(m, Login{Browser: strings.Repeat("u", 999), Address: "192.0.2.1"})
 	for range 3 {
 		s := wantLive(t, m, id)
 		if diff := cmp.Diff(ada(), s.User); diff != "" {
 			t.Errorf("user (-want +got):\n%s", diff)
 		}
-		if s.Address != "192.0.2.1" || len(s.UserAgent) != maxUserAgent || !s.Expires.Equal(f.clock.now().Add(m.Lifetime)) {
+		if s.Address != "192.0.2.1" || len(s.Browser) != maxBrowser || !s.Expires.Equal(f.clock.now().Add(m.Lifetime)) {
 			t.Errorf("session = %+v", s)
 		}
 	}

@@ -218,7 +218,7 @@ func manage(tb testing.TB, st store.Store, f func(*session.Manager), change ...f
 func signIn(tb testing.TB, m *session.Manager, token *sdk.Token) (id string) {
 	tb.Helper()
 	id, _, err := m.Create(context.Background(), session.Login{
-		User: ada(), Token: token, Address: "192.0.2.17", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
+		User: ada(), Token: token, Address: "192.0.2.17", Browser: "Firefox on Linux",
 	})
 	if err != nil {
 		tb.Fatal(err)
