@@ -60,7 +60,7 @@ e2e: deps build ## Run the end-to-end tests only
 
 .PHONY: bench
 bench: build ## Run the benchmarks (BENCHTIME=1s)
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./test/bench/...
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./internal/host ./test/bench
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
