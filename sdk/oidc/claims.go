@@ -12,6 +12,9 @@ var tokenClaims = [...]string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "sid", "typ", "events",
 }
 
+// transientClaims serve the protocol alone: no rule can use them, and every session would hold them.
+var transientClaims = [...]string{"nonce", "at_hash", "c_hash", "s_hash"}
+
 // merge puts the claims of userinfo over those of the ID token, except the ones that belong to the token itself.
 // Either may be nil. An e-mail address and whether it is verified come from one place together: a flag for one
 // address must not end up beside another.
@@ -43,6 +46,7 @@ func merge(id, info oauth2.Object) oauth2.Object {
 }
 
 // user makes the user from the claims of OpenID Connect Core section 5.1. A claim of an unexpected type is left out.
+// User.Claims is all of them but transientClaims.
 func (p *Provider) user(claims oauth2.Object) (*sdk.User, error) {
 	u := &sdk.User{
 		Sub:               claims.String("sub"),
@@ -71,6 +75,9 @@ func (p *Provider) user(claims oauth2.Object) (*sdk.User, error) {
 	}
 	u.Sub = sub
 	if u.Claims == nil {
+		for _, name := range transientClaims {
+			delete(claims, name)
+		}
 		u.Claims = claims.JSON()
 	}
 	return u, nil
