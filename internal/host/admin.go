@@ -83,8 +83,8 @@ func (s *Server) adminProviders(c *fiber.Ctx) error {
 		Restarts int       `json:"restarts"`
 		InFlight int       `json:"in_flight"`
 	}
-	list := make([]providerJSON, 0, len(s.providers))
-	for _, p := range s.providers {
+	list := make([]providerJSON, 0, len(s.live().providers))
+	for _, p := range s.live().providers {
 		st := p.runtime.Status()
 		list = append(list, providerJSON{
 			ID: p.ID, Type: p.Type, Label: p.Label, Plugin: p.plugin, Version: st.Version, State: string(st.State), Problem: st.Problem,

@@ -52,7 +52,7 @@ func (s *Server) finish(ctx context.Context, c *fiber.Ctx, done *login.Finished,
 		retry += "?" + url.Values{"return_to": {done.ReturnTo}}.Encode()
 	}
 	if err == nil {
-		err = s.admission.Admit(ctx, done.User)
+		err = s.live().admission.Admit(ctx, done.User)
 	}
 	if err != nil {
 		return s.loginFailed(c, done.ProviderID, err, retry)

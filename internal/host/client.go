@@ -64,7 +64,7 @@ func (s *Server) clientAddress(c *fiber.Ctx) string {
 	if !ok {
 		return ""
 	}
-	trusted := s.proxies
+	trusted := s.live().proxies
 	if s.onSocket() {
 		// Whoever may open the socket is the proxy; it has no address but this one.
 		trusted = append(proxies{netip.PrefixFrom(peer.Unmap(), peer.Unmap().BitLen())}, trusted...)

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/authd/authd/internal/audit"
 	"github.com/authd/authd/internal/catalog"
-	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/identity"
 	"github.com/authd/authd/internal/keys"
 	"github.com/authd/authd/internal/login"
@@ -20,7 +17,6 @@ import (
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/internal/store/open"
-	"github.com/authd/authd/internal/web"
 	"github.com/authd/authd/sdk"
 )
 
@@ -48,14 +44,7 @@ func (s *Server) composeFace(_ context.Context, opt Options) (err error) {
 	if err := s.crossOrigin.AddTrustedOrigin((&url.URL{Scheme: s.publicURL.Scheme, Host: s.publicURL.Host}).String()); err != nil {
 		return fmt.Errorf("server.public_url: %w", err)
 	}
-	if s.proxies, err = parseProxies(cfg.Server.TrustedProxies); err != nil {
-		return err
-	}
-	if s.returnTo, err = login.NewReturnTo(cfg.Server.PublicURL, cfg.Login.ReturnToAllow); err != nil {
-		return err
-	}
-	s.pages, err = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
-	return err
+	return nil
 }
 
 // secretKey is the one key that the host itself writes:
@@ -105,96 +94,26 @@ func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
 	return item.Value, nil
 }
 
-// composeProviders finds the plugins, asks each what it serves, and joins that with what the operator set.
+// composeProviders makes what a reload can replace, and the catalog that runs the providers.
 func (s *Server) composeProviders(ctx context.Context, opt Options) error {
-	served, types := s.describeAll(ctx, catalog.Discover(opt.Config.Server.PluginsDir, false))
-	resolved := opt.Config.Resolve(types, opt.Environ)
-	for _, warning := range opt.Config.EnvironmentWarnings(types, opt.Environ) {
-		s.log.Warn(warning)
-	}
-	rules := map[string]string{}
-	starts := make([]catalog.ProviderConfig, len(resolved))
-	for i, p := range resolved {
-		rules[p.ID] = p.Allow
-		starts[i] = startOf(p, served[p.Type])
-		for _, warning := range p.Warnings {
-			s.log.Warn(warning, "provider", p.ID)
-		}
-	}
-	var err error
-	if s.admission, err = policy.NewAdmission(opt.Config.Access.Allow, rules); err != nil {
+	next, starts, err := s.prepare(ctx, opt.Config)
+	if err != nil {
 		return err
 	}
 	if s.catalog, err = catalog.New(catalog.Config{Providers: starts, Environ: opt.Environ, Log: s.log, Event: s.pluginEvent}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.catalog.Stop)
-	s.byID = map[string]*provider{}
-	for i, p := range resolved {
-		runtime, err := s.catalog.Provider(p.ID)
-		if err != nil {
-			return err
-		}
-		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, runtime: runtime, icon: s.icon(p)}
-		s.providers, s.byID[p.ID] = append(s.providers, one), one
+	if err := next.join(s.catalog); err != nil {
+		return err
 	}
+	s.inForce.Store(next)
 	s.metrics.Providers(func(report func(string, bool, int)) {
-		for _, p := range s.providers {
+		for _, p := range s.live().providers {
 			report(p.ID, p.runtime.Ready(), p.runtime.Status().Restarts)
 		}
 	})
 	return nil
-}
-
-// startOf is a provider as the catalog runs it. A problem of the configuration keeps it from being started.
-func startOf(p config.Provider, plugin catalog.Plugin) catalog.ProviderConfig {
-	problems := make([]string, len(p.Problems))
-	for i, d := range p.Problems {
-		problems[i] = d.String()
-	}
-	return catalog.ProviderConfig{
-		ID: p.ID, Type: p.Type, Plugin: plugin, Settings: p.Settings, Secrets: p.SecretValues, Scopes: p.Scopes,
-		InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Required: p.Required, Problem: strings.Join(problems, "; "),
-	}
-}
-
-// describeAll asks all plugins at once. It returns which plugin serves a type, and all types in a fixed order; of
-// two plugins with the same type the first serves it.
-func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[string]catalog.Plugin, []sdk.Type) {
-	manifests := make([]*sdk.Manifest, len(found))
-	var asking sync.WaitGroup
-	for i, p := range found {
-		if p.Refused != "" {
-			s.log.Warn("plugin is not run", "path", p.Path, "cause", p.Refused)
-			s.audit.Write(audit.Event{Kind: audit.PluginRefused, Cause: p.Path + " " + p.Refused})
-			continue
-		}
-		asking.Go(func() {
-			manifest, err := catalog.Describe(ctx, p)
-			if err != nil {
-				s.log.Error("plugin can't be used", "path", p.Path, "cause", err.Error())
-				return
-			}
-			manifests[i] = manifest
-		})
-	}
-	asking.Wait()
-	served := map[string]catalog.Plugin{}
-	var types []sdk.Type
-	for i, manifest := range manifests {
-		if manifest == nil {
-			continue
-		}
-		for _, t := range manifest.Types {
-			if first, taken := served[t.Name]; taken {
-				s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
-				continue
-			}
-			served[t.Name] = found[i]
-			types = append(types, t)
-		}
-	}
-	return served, types
 }
 
 // pluginEvent writes what becomes of a provider's process to the audit log.
@@ -211,7 +130,10 @@ func (s *Server) pluginEvent(e catalog.Event) {
 
 // composeLogin makes the way in and what remembers it.
 func (s *Server) composeLogin(_ context.Context, opt Options) error {
-	s.flow = login.New(login.Config{Setup: s.setup, Ring: s.ring, Store: s.store, ReturnTo: s.returnTo})
+	s.flow = login.New(login.Config{
+		Setup: s.setup, Ring: s.ring, Store: s.store,
+		ReturnTo: func(target string) (string, bool) { return s.live().returnTo.Check(target) },
+	})
 	s.sessions = session.New(session.Config{
 		Store: s.store, Ring: s.ring, Lifetime: opt.Config.Session.Lifetime, IdleTimeout: opt.Config.Session.IdleTimeout,
 		Renew: s.renew, Refused: s.renewalRefused,
@@ -224,7 +146,7 @@ func (s *Server) composeLogin(_ context.Context, opt Options) error {
 func (s *Server) renew(ctx context.Context, user *identity.User, old *sdk.Token) (*sdk.Token, *identity.User, error) {
 	token, now, err := s.flow.Renew(ctx, user, old)
 	if err == nil {
-		err = s.admission.Admit(ctx, now)
+		err = s.live().admission.Admit(ctx, now)
 	}
 	if errors.Is(err, login.ErrDenied) || errors.Is(err, policy.ErrDenied) {
 		return nil, nil, fmt.Errorf("%w: %w", session.ErrRefused, err)
@@ -246,7 +168,7 @@ const readyWithin = 10 * time.Second
 func (s *Server) WaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	for _, p := range s.providers {
+	for _, p := range s.live().providers {
 		if err := p.runtime.WaitReady(ctx); err != nil {
 			return err
 		}

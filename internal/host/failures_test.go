@@ -90,7 +90,7 @@ func TestPluginIsKilled(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	c := s.browser()
 	s.login(c, "ada", "/auth/oauth/idp")
-	process, err := os.FindProcess(s.server.byID["idp"].runtime.Status().PID)
+	process, err := os.FindProcess(s.server.live().byID["idp"].runtime.Status().PID)
 	if err != nil {
 		t.Fatal(err)
 	}

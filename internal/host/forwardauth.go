@@ -39,7 +39,7 @@ func (s *Server) check(c *fiber.Ctx) error {
 // asked for is made here.
 func (s *Server) unauthenticated(c *fiber.Ctx) error {
 	to := s.publicURL.String() + "/auth/login"
-	if target, ok := s.returnTo.Check(s.originalURL(c)); ok && target != "/" {
+	if target, ok := s.live().returnTo.Check(s.originalURL(c)); ok && target != "/" {
 		to += "?" + url.Values{"return_to": {target}}.Encode()
 	}
 	c.Response().Header.Set(fiber.HeaderLocation, to)
@@ -49,7 +49,7 @@ func (s *Server) unauthenticated(c *fiber.Ctx) error {
 // originalURL is what the browser asked the proxy for, if the proxy is one whose word counts.
 func (s *Server) originalURL(c *fiber.Ctx) string {
 	peer, ok := netip.AddrFromSlice(c.Context().RemoteIP())
-	if !s.onSocket() && (!ok || !s.proxies.contain(peer)) {
+	if !s.onSocket() && (!ok || !s.live().proxies.contain(peer)) {
 		return ""
 	}
 	return c.Get("X-Original-URL")

@@ -25,7 +25,7 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 	if _, err := s.store.Get(ctx, secretKey); err != nil && !errors.Is(err, store.ErrNotFound) {
 		reasons = append(reasons, "store")
 	}
-	for _, p := range s.providers {
+	for _, p := range s.live().providers {
 		if p.Required && !p.runtime.Ready() {
 			reasons = append(reasons, "provider "+p.ID)
 		}

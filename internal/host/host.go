@@ -3,7 +3,7 @@
 // server runs with Immutable, and what is read as bytes is copied here.
 //
 //	host.go      the process: New, Start, Addr, Stop, Run
-//	compose.go   configuration → parts
+//	compose.go   configuration → parts           live.go    the parts that a reload replaces
 //	routes.go    every route on one screen
 //	guard.go     what is refused before anything else; same-origin
 //	respond.go   pages, JSON, redirects, failures     errors.go  error → what people are told
@@ -31,11 +31,9 @@ import (
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/keys"
 	"github.com/authd/authd/internal/login"
-	"github.com/authd/authd/internal/policy"
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/internal/telemetry"
-	"github.com/authd/authd/internal/web"
 )
 
 // Options are what a Server is made from.
@@ -50,7 +48,8 @@ type Options struct {
 
 // Server is one authd.
 type Server struct {
-	cfg        *config.Config
+	cfg        *config.Config // as at the start; what a reload can change is read from live
+	environ    []string
 	log        hclog.Logger
 	audit      *audit.Log
 	metrics    *telemetry.Metrics
@@ -58,18 +57,13 @@ type Server struct {
 	https      bool
 	cookieName string
 
-	store     store.Store
-	ring      *keys.Ring
-	catalog   *catalog.Catalog
-	providers []*provider          // in the order of the login page
-	byID      map[string]*provider // :: provider id → provider
-	returnTo  *login.ReturnTo
-	flow      *login.Flow
-	admission *policy.Admission
-	sessions  *session.Manager
-	pages     *web.Pages
+	store    store.Store
+	ring     *keys.Ring
+	catalog  *catalog.Catalog
+	inForce  atomic.Pointer[live] // read it with live
+	flow     *login.Flow
+	sessions *session.Manager
 
-	proxies     proxies
 	limiter     limiter
 	crossOrigin *http.CrossOriginProtection
 
@@ -93,7 +87,7 @@ const (
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
 func New(ctx context.Context, opt Options) (_ *Server, err error) {
-	s := &Server{cfg: opt.Config, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2)}
+	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -133,7 +127,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err := s.startAdmin(); err != nil {
 		return err
 	}
-	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.providers))
+	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.live().providers))
 	return nil
 }
 

@@ -79,7 +79,7 @@ func headerValue(s, also string) string {
 	return b.String()
 }
 
-// grant is what a session may do, worked out once while it is in memory.
+// grant is what a session may do, worked out once while it is in memory and the rules are the same.
 type grant struct {
 	// denied is why the person may no longer come in: the rules can have changed since the login.
 	denied  error
@@ -87,10 +87,11 @@ type grant struct {
 }
 
 func (s *Server) grantOf(found *session.Session) *grant {
-	return found.Memo(func(found *session.Session) any {
-		g := &grant{headers: identityHeaders(found.User), denied: s.admission.Admit(context.Background(), found.User)}
+	now := s.live()
+	return found.Memo(now, func(found *session.Session) any {
+		g := &grant{headers: identityHeaders(found.User), denied: now.admission.Admit(context.Background(), found.User)}
 		if g.denied == nil {
-			if _, ok := s.byID[found.User.Provider]; !ok {
+			if _, ok := now.byID[found.User.Provider]; !ok {
 				g.denied = errProviderGone
 			}
 		}

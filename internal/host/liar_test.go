@@ -148,7 +148,7 @@ endpoint = "https://good.example@evil.example/authorize"
 func liarSite(t *testing.T) *site {
 	s := newSite(t, siteOptions{toml: liarToml, noWait: true})
 	for _, id := range []string{"idp", "liar"} {
-		if err := s.server.byID[id].runtime.WaitReady(t.Context()); err != nil {
+		if err := s.server.live().byID[id].runtime.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

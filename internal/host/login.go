@@ -26,12 +26,13 @@ const (
 
 // loginPage is GET /auth/login?return_to=.
 func (s *Server) loginPage(c *fiber.Ctx) error {
-	returnTo, ok := s.returnTo.Check(c.Query("return_to"))
+	now := s.live()
+	returnTo, ok := now.returnTo.Check(c.Query("return_to"))
 	if !ok {
 		s.warnReturnTo(c)
 	}
 	page := web.Login{ReturnTo: returnTo}
-	for _, p := range s.providers {
+	for _, p := range now.providers {
 		switch {
 		case !p.runtime.Ready():
 			page.Out = append(page.Out, web.OutProvider{ID: p.ID, Label: p.Label, Icon: p.icon})
@@ -41,7 +42,7 @@ func (s *Server) loginPage(c *fiber.Ctx) error {
 			page.Providers = append(page.Providers, web.LoginButton{ID: p.ID, Label: p.Label, Href: startPath(p.ID, returnTo), Icon: p.icon})
 		}
 	}
-	if s.cfg.Login.Auto && page.Only() && len(page.Out) == 0 && c.Cookies(autoCookie) == "" {
+	if now.cfg.Login.Auto && page.Only() && len(page.Out) == 0 && c.Cookies(autoCookie) == "" {
 		s.setCookie(c, autoCookie, "1", autoPause)
 		return s.redirect(c, page.Providers[0].Href)
 	}
@@ -103,7 +104,7 @@ func (s *Server) loginFailed(c *fiber.Ctx, providerID string, cause error, retry
 
 // knownID keeps ids that strangers made up out of the audit log.
 func (s *Server) knownID(id string) string {
-	if p, ok := s.byID[id]; ok {
+	if p, ok := s.live().byID[id]; ok {
 		return p.ID
 	}
 	return ""

@@ -31,7 +31,7 @@ func (s *Server) logoutPage(c *fiber.Ctx) error {
 	if err != nil {
 		return s.fail(c, classify(err), err, "/auth/logout")
 	}
-	returnTo, _ := s.returnTo.Check(c.Query("return_to"))
+	returnTo, _ := s.live().returnTo.Check(c.Query("return_to"))
 	return s.page(c, fiber.StatusOK, web.LogoutConfirm{
 		Name: current.User.Name, Provider: s.label(current.User.Provider), Action: "/auth/logout", ReturnTo: returnTo,
 	}, s.endSessionOrigin(c.UserContext(), current.User.Provider), returnTo)
@@ -42,7 +42,7 @@ func (s *Server) signedOut(c *fiber.Ctx) error {
 	if state, err := s.ring.Open(statePurpose, c.Query("state")); err == nil {
 		target, atProvider = string(state), true
 	}
-	if to, ok := s.returnTo.Check(target); ok && to != "/" {
+	if to, ok := s.live().returnTo.Check(target); ok && to != "/" {
 		return s.redirect(c, to)
 	}
 	return s.page(c, fiber.StatusOK, web.SignedOut{LoginHref: "/auth/login", AtProvider: atProvider})
@@ -52,7 +52,7 @@ func (s *Server) signedOut(c *fiber.Ctx) error {
 func (s *Server) logout(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), logoutTimeout)
 	defer cancel()
-	returnTo, ok := s.returnTo.Check(firstOf(c.FormValue("return_to"), c.Query("return_to")))
+	returnTo, ok := s.live().returnTo.Check(firstOf(c.FormValue("return_to"), c.Query("return_to")))
 	if !ok {
 		s.warnReturnTo(c)
 	}
@@ -85,7 +85,7 @@ func afterLogout(returnTo string) string {
 // its tokens too. Where there is none it revokes the tokens (RFC 7009) and returns "". What fails here is logged: the
 // person is signed out already.
 func (s *Server) logoutUpstream(ctx context.Context, ended *session.Session, token *sdk.Token, returnTo string) string {
-	p, ok := s.byID[ended.User.Provider]
+	p, ok := s.live().byID[ended.User.Provider]
 	if !ok || token == nil {
 		return ""
 	}
@@ -115,7 +115,7 @@ func (s *Server) revokeUpstream(ctx context.Context, p *provider, token *sdk.Tok
 // endSessionOrigin is where the sign-out form of a provider's users leads in the end: browsers apply the page's
 // policy to the redirects after a form, too.
 func (s *Server) endSessionOrigin(ctx context.Context, providerID string) string {
-	p, ok := s.byID[providerID]
+	p, ok := s.live().byID[providerID]
 	if !ok || !p.can(sdk.CapabilityEndSession) {
 		return ""
 	}

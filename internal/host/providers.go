@@ -26,7 +26,7 @@ type provider struct {
 
 // setup is a provider as login sees it.
 func (s *Server) setup(id string) (login.Setup, error) {
-	p, ok := s.byID[id]
+	p, ok := s.live().byID[id]
 	if !ok {
 		return login.Setup{}, fmt.Errorf("%w: %q", catalog.ErrUnknownProvider, id[:min(len(id), 40)])
 	}
@@ -38,7 +38,7 @@ func (s *Server) setup(id string) (login.Setup, error) {
 }
 
 func (s *Server) label(id string) string {
-	if p, ok := s.byID[id]; ok {
+	if p, ok := s.live().byID[id]; ok {
 		return p.Label
 	}
 	return id
@@ -53,8 +53,8 @@ func (s *Server) listProviders(c *fiber.Ctx) error {
 		Icon     string `json:"icon"`
 		LoginURL string `json:"login_url"`
 	}
-	list := make([]providerJSON, 0, len(s.providers))
-	for _, p := range s.providers {
+	list := make([]providerJSON, 0, len(s.live().providers))
+	for _, p := range s.live().providers {
 		if p.runtime.Ready() {
 			path := startPath(p.ID, "")
 			if p.takesPassword() {

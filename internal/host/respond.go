@@ -14,7 +14,7 @@ import (
 // page answers with an HTML page. formAction are origins that a form on it leads to in the end.
 func (s *Server) page(c *fiber.Ctx, status int, p web.Page, formAction ...string) error {
 	var body bytes.Buffer
-	if err := s.pages.Render(&body, p); err != nil {
+	if err := s.live().pages.Render(&body, p); err != nil {
 		return err
 	}
 	s.secure(c)

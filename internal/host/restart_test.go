@@ -59,7 +59,7 @@ func TestRestart(t *testing.T) {
 func TestMisconfiguredProvider(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{noWait: true, toml: "\n[[providers]]\nid = \"lost\"\ntype = \"test\"\nlabel = \"Lost One\"\nrequired = true\n"})
-	if err := s.server.byID["idp"].runtime.WaitReady(t.Context()); err != nil {
+	if err := s.server.live().byID["idp"].runtime.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	page := s.get(&http.Client{}, "/auth/login")

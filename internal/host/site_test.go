@@ -275,10 +275,9 @@ func (s *site) start(cfg *config.Config, opt siteOptions) {
 	if opt.public == "" {
 		server.publicURL.Host = server.Addr()
 	}
-	if server.returnTo, err = newReturnTo(server, cfg); err != nil {
+	if server.live().returnTo, err = newReturnTo(server, cfg); err != nil {
 		s.t.Fatal(err)
 	}
-	server.flow.ReturnTo = server.returnTo
 	if !opt.noWait {
 		if err := server.WaitReady(ctx); err != nil {
 			s.t.Fatalf("%v\n%s", err, s.logs)

@@ -45,7 +45,7 @@ func (f *Flow) Finish(ctx context.Context, in Callback) (*Finished, error) {
 	}
 	out.ProviderID, out.Cookie = tx.Provider, cookieName(tx.State)
 	// The rules may have changed since the start.
-	out.ReturnTo, _ = f.ReturnTo.Check(tx.ReturnTo)
+	out.ReturnTo, _ = f.ReturnTo(tx.ReturnTo)
 	if err := f.burn(ctx, tx); err != nil {
 		return out, err
 	}
@@ -95,13 +95,25 @@ func matches(tx transaction, setup Setup, in Callback) error {
 	if code := in.Params.Get("error"); code != "" {
 		return answerError(tx.Provider, code, in.Params.Get("error_description"))
 	}
-	for _, token := range []string{"access_token", "id_token", "refresh_token"} {
-		if !in.FormPost && in.Params.Has(token) {
-			return fmt.Errorf("%w: provider %s sent a token in the URL", ErrInvalidRequest, tx.Provider)
-		}
+	if err := onlyAsked(tx, in.Params); err != nil {
+		return err
 	}
 	if in.Params.Get("code") == "" {
 		return fmt.Errorf("%w: provider %s sent neither a code nor an error", ErrInvalidRequest, tx.Provider)
+	}
+	return nil
+}
+
+// onlyAsked refuses tokens that were not asked for, and an answer without the one that was. What the ID token says is
+// for the provider to verify, before it redeems the code.
+func onlyAsked(tx transaction, params url.Values) error {
+	for _, token := range []string{"access_token", "id_token", "refresh_token"} {
+		if params.Has(token) && !(tx.Hybrid && token == "id_token") {
+			return fmt.Errorf("%w: provider %s sent the parameter %s, which was not asked for", ErrInvalidRequest, tx.Provider, token)
+		}
+	}
+	if tx.Hybrid && params.Get("id_token") == "" {
+		return fmt.Errorf("%w: provider %s sent no id_token, which was asked for; allow ID tokens from the authorization endpoint there", ErrInvalidRequest, tx.Provider)
 	}
 	return nil
 }
@@ -155,7 +167,7 @@ func printable(s string) string {
 // Password signs in with a name and a password that the person typed into authd's form.
 func (f *Flow) Password(ctx context.Context, providerID string, in sdk.Credentials, returnTo string) (*Finished, error) {
 	out := &Finished{ProviderID: providerID}
-	out.ReturnTo, _ = f.ReturnTo.Check(returnTo)
+	out.ReturnTo, _ = f.ReturnTo(returnTo)
 	setup, err := f.Setup(providerID)
 	if err != nil {
 		return out, err

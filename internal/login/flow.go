@@ -69,8 +69,8 @@ type Config struct {
 	Ring *keys.Ring
 	// Store remembers which flows have ended.
 	Store store.Store
-	// ReturnTo says where a login may lead.
-	ReturnTo *ReturnTo
+	// ReturnTo says where a login may lead, as ReturnTo.Check does.
+	ReturnTo func(target string) (to string, ok bool)
 	// Lifetime of a login from start to callback; zero: 10 minutes.
 	Lifetime time.Duration
 	// Now is the clock; nil: time.Now.

@@ -102,7 +102,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return w.setup, nil
 		},
-		Ring: ring, Store: st, ReturnTo: newReturnTo(t), Now: func() time.Time { return w.now },
+		Ring: ring, Store: st, ReturnTo: newReturnTo(t).Check, Now: func() time.Time { return w.now },
 	})
 	return w
 }

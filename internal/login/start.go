@@ -53,7 +53,7 @@ func (f *Flow) Start(ctx context.Context, in StartRequest) (*Started, error) {
 	if len(in.LoginHint) > maxLoginHint {
 		return nil, fmt.Errorf("%w: login_hint is longer than %d bytes", ErrInvalidRequest, maxLoginHint)
 	}
-	returnTo, ok := f.ReturnTo.Check(in.ReturnTo)
+	returnTo, ok := f.ReturnTo(in.ReturnTo)
 	tx := transaction{
 		secrets: newSecrets(), Provider: setup.ID, RedirectURI: setup.RedirectURI, ReturnTo: returnTo, Begun: f.Now(),
 	}
@@ -64,6 +64,9 @@ func (f *Flow) Start(ctx context.Context, in StartRequest) (*Started, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Known by now: the provider has just answered.
+	declared, _ := setup.Provider.Configured()
+	tx.Hybrid = declared.Hybrid()
 	to, err := authorizeURL(setup, tx, params)
 	if err != nil {
 		return nil, err
@@ -95,7 +98,11 @@ func authorizeURL(setup Setup, tx transaction, params sdk.AuthorizeParams) (*url
 	if setup.ClientID != "" {
 		query.Set("client_id", setup.ClientID)
 	}
-	query.Set("response_type", "code")
+	query.Set("response_type", sdk.ResponseTypeCode)
+	if tx.Hybrid { // a token must never be in a URL (RFC 9700 section 2.1.2)
+		query.Set("response_type", sdk.ResponseTypeHybrid)
+		query.Set("response_mode", "form_post")
+	}
 	query.Set("redirect_uri", setup.RedirectURI)
 	query.Set("state", tx.State)
 	query.Set("nonce", tx.Nonce)

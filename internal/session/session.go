@@ -14,7 +14,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,18 +46,25 @@ type Session struct {
 	savedSeen time.Time    // what the store has
 	retryAt   atomic.Int64 // unix nanoseconds before which no renewal is tried again
 
-	once sync.Once
-	memo any
+	memo atomic.Pointer[memo]
 }
+
+// memo is what a caller made of a session, under which circumstances.
+type memo struct{ under, value any }
 
 // LastSeen is when the session was last used, as far as this instance knows.
 func (s *Session) LastSeen() time.Time { return time.Unix(0, s.lastSeen.Load()) }
 
-// Memo returns what derive makes of the session, made once for as long as the session stays in the cache. There is
-// room for one such value; it belongs to the caller that composes sessions with headers and rules.
-func (s *Session) Memo(derive func(*Session) any) any {
-	s.once.Do(func() { s.memo = derive(s) })
-	return s.memo
+// Memo returns what derive makes of the session, made once for as long as the session stays in the cache and under is
+// the same. There is room for one such value; it belongs to the caller that composes sessions with headers and rules.
+// Callers at the same moment may each derive one.
+func (s *Session) Memo(under any, derive func(*Session) any) any {
+	if kept := s.memo.Load(); kept != nil && kept.under == under {
+		return kept.value
+	}
+	made := &memo{under: under, value: derive(s)}
+	s.memo.Store(made)
+	return made.value
 }
 
 // idLength is the length of an id: 256 random bits in base64url.

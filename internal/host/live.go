@@ -1,0 +1,119 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/authd/authd/internal/audit"
+	"github.com/authd/authd/internal/catalog"
+	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/policy"
+	"github.com/authd/authd/internal/web"
+	"github.com/authd/authd/sdk"
+)
+
+// live is all that a reload replaces, and it replaces it as a whole: who reads it once sees one configuration.
+type live struct {
+	cfg       *config.Config
+	providers []*provider          // in the order of the login page
+	byID      map[string]*provider // :: provider id → provider
+	admission *policy.Admission
+	returnTo  *login.ReturnTo
+	pages     *web.Pages
+	proxies   proxies
+}
+
+// live returns what is in force now.
+func (s *Server) live() *live { return s.inForce.Load() }
+
+// prepare makes of a configuration what can be in force, and says how the catalog is to run its providers. It changes
+// nothing. join completes the result.
+func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []catalog.ProviderConfig, error) {
+	served, types := s.describeAll(ctx, catalog.Discover(cfg.Server.PluginsDir, false))
+	resolved := cfg.Resolve(types, s.environ)
+	for _, warning := range cfg.EnvironmentWarnings(types, s.environ) {
+		s.log.Warn(warning)
+	}
+	next := &live{cfg: cfg, byID: map[string]*provider{}}
+	rules := map[string]string{}
+	starts := make([]catalog.ProviderConfig, len(resolved))
+	for i, p := range resolved {
+		rules[p.ID] = p.Allow
+		starts[i] = startOf(p, served[p.Type])
+		for _, warning := range p.Warnings {
+			s.log.Warn(warning, "provider", p.ID)
+		}
+		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, icon: s.icon(p)}
+		next.providers, next.byID[p.ID] = append(next.providers, one), one
+	}
+	var faults [4]error
+	next.admission, faults[0] = policy.NewAdmission(cfg.Access.Allow, rules)
+	next.proxies, faults[1] = parseProxies(cfg.Server.TrustedProxies)
+	next.returnTo, faults[2] = login.NewReturnTo(cfg.Server.PublicURL, cfg.Login.ReturnToAllow)
+	next.pages, faults[3] = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
+	return next, starts, errors.Join(faults[:]...)
+}
+
+// join gives each provider the process that the catalog runs for it.
+func (l *live) join(c *catalog.Catalog) (err error) {
+	for _, p := range l.providers {
+		if p.runtime, err = c.Provider(p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startOf is a provider as the catalog runs it. A problem of the configuration keeps it from being started.
+func startOf(p config.Provider, plugin catalog.Plugin) catalog.ProviderConfig {
+	problems := make([]string, len(p.Problems))
+	for i, d := range p.Problems {
+		problems[i] = d.String()
+	}
+	return catalog.ProviderConfig{
+		ID: p.ID, Type: p.Type, Plugin: plugin, Settings: p.Settings, Secrets: p.SecretValues, Scopes: p.Scopes,
+		InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Required: p.Required, Problem: strings.Join(problems, "; "),
+	}
+}
+
+// describeAll asks all plugins at once. It returns which plugin serves a type, and all types in a fixed order; of
+// two plugins with the same type the first serves it.
+func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[string]catalog.Plugin, []sdk.Type) {
+	manifests := make([]*sdk.Manifest, len(found))
+	var asking sync.WaitGroup
+	for i, p := range found {
+		if p.Refused != "" {
+			s.log.Warn("plugin is not run", "path", p.Path, "cause", p.Refused)
+			s.audit.Write(audit.Event{Kind: audit.PluginRefused, Cause: p.Path + " " + p.Refused})
+			continue
+		}
+		asking.Go(func() {
+			manifest, err := catalog.Describe(ctx, p)
+			if err != nil {
+				s.log.Error("plugin can't be used", "path", p.Path, "cause", err.Error())
+				return
+			}
+			manifests[i] = manifest
+		})
+	}
+	asking.Wait()
+	served := map[string]catalog.Plugin{}
+	var types []sdk.Type
+	for i, manifest := range manifests {
+		if manifest == nil {
+			continue
+		}
+		for _, t := range manifest.Types {
+			if first, taken := served[t.Name]; taken {
+				s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
+				continue
+			}
+			served[t.Name] = found[i]
+			types = append(types, t)
+		}
+	}
+	return served, types
+}
