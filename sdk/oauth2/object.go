@@ -1,7 +1,6 @@
 package oauth2
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // ErrJSON is wrapped by every error of ParseObject, ParseList and CheckJSON. Their texts name members, never values.
@@ -51,76 +48,6 @@ func ParseList(raw []byte) ([]Object, error) {
 		}
 	}
 	return list, nil
-}
-
-// CheckJSON tells whether raw is one JSON value that every reader understands alike; see ParseObject.
-func CheckJSON(raw []byte) error {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
-		return fmt.Errorf("%w: it does not parse", ErrJSON)
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return checkValue(d, 0)
-}
-
-// maxDepth bounds nesting; what identity providers say is flat.
-const maxDepth = 64
-
-// checkValue walks over one value that is known to be well-formed.
-func checkValue(d *json.Decoder, depth int) error {
-	open, err := d.Token()
-	if err != nil {
-		return fmt.Errorf("%w: it does not parse", ErrJSON)
-	}
-	if _, nested := open.(json.Delim); !nested {
-		return nil
-	}
-	if depth == maxDepth {
-		return fmt.Errorf("%w: it is nested too deeply", ErrJSON)
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		if open == json.Delim('{') {
-			if err := checkName(d, seen, depth == 0); err != nil {
-				return err
-			}
-		}
-		if err := checkValue(d, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token() // the closing one
-	return err
-}
-
-// checkName reads a member's name and refuses one that was seen before.
-func checkName(d *json.Decoder, seen map[string]bool, foldCase bool) error {
-	token, err := d.Token()
-	if err != nil {
-		return fmt.Errorf("%w: it does not parse", ErrJSON)
-	}
-	name, _ := token.(string)
-	key := name
-	if foldCase {
-		key = foldName(name)
-	}
-	if seen[key] {
-		return fmt.Errorf("%w: the member %.40q is there twice, or in two spellings", ErrJSON, name)
-	}
-	seen[key] = true
-	return nil
-}
-
-// foldName maps the names that a case-insensitive reader would take for one to one and the same, with Unicode's odd
-// ones (the long s, the Kelvin sign) among them.
-func foldName(name string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, name)
 }
 
 // Has tells whether the member is there at all, null included.
