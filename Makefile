@@ -66,6 +66,22 @@ bench: build ## Run the benchmarks (BENCHTIME=1s)
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	GO='$(GO)' scripts/fuzz $(FUZZTIME)
 
+## ---- packages ----
+
+DIST      ?= bin/dist
+PACKAGING := GO='$(GO)' VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' packaging/build
+
+.PHONY: package
+package: deb tarball ## Make all packages in DIST (bin/dist), for GOARCH
+
+.PHONY: deb
+deb: ## Make the Debian package: authd, the plugins and the systemd units
+	$(PACKAGING) deb '$(DIST)'
+
+.PHONY: tarball
+tarball: ## Make the archive for other systems
+	$(PACKAGING) tarball '$(DIST)'
+
 ## ---- order in the house ----
 
 .PHONY: lint

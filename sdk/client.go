@@ -60,7 +60,9 @@ func (c *Client) Configure(ctx context.Context, in ConfigureRequest) (*Configure
 		return nil, errorFromWire(err)
 	}
 	return &Configured{
-		Metadata:              Metadata{Issuer: out.GetIssuer(), ResponseIssSupported: out.GetResponseIssSupported()},
+		Metadata: Metadata{
+			Issuer: out.GetIssuer(), ResponseIssSupported: out.GetResponseIssSupported(), ResponseType: out.GetResponseType(),
+		},
 		AuthorizationEndpoint: out.GetAuthorizationEndpoint(),
 		Capabilities:          capabilitiesFromWire(out.GetCapabilities()),
 	}, nil

@@ -134,7 +134,7 @@ func (e *everything) EndSession(_ context.Context, in sdk.EndSessionRequest) (st
 }
 
 func (e *everything) Metadata() sdk.Metadata {
-	return sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true}
+	return sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true, ResponseType: sdk.ResponseTypeHybrid}
 }
 
 func (e *everything) VerifyLogoutToken(_ context.Context, in string) (*sdk.LogoutToken, error) {

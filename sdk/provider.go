@@ -90,7 +90,8 @@ type CodeExchange struct {
 	Nonce string
 	// MaxAge that was asked for; the ID token's auth_time must obey it. Zero: any age.
 	MaxAge time.Duration
-	// Params are the other parameters of the authorization response, e.g. "session_state".
+	// Params are the other parameters of the authorization response, e.g. "session_state", and "id_token" exactly where
+	// ResponseTypeHybrid was asked for.
 	Params url.Values
 }
 
@@ -134,7 +135,23 @@ type Metadata struct {
 	Issuer string
 	// ResponseIssSupported means that each authorization response holds iss (RFC 9207 section 3).
 	ResponseIssSupported bool
+	// ResponseType that authd asks for; empty means ResponseTypeCode.
+	ResponseType string
 }
+
+// The response types (OAuth 2.0 Multiple Response Type Encoding Practices section 5).
+const (
+	// ResponseTypeCode asks for a code alone.
+	ResponseTypeCode = "code"
+	// ResponseTypeHybrid asks for an ID token beside the code (OpenID Connect Core section 3.3). authd has the answer
+	// posted as a form, so that no token is ever in a URL, and hands the ID token on among CodeExchange.Params; GetToken
+	// verifies it, c_hash included, and refuses an ID token of the token response that is about somebody else. A wrong one
+	// is a UserErrorf("invalid_grant", …): the browser brought it.
+	ResponseTypeHybrid = "code id_token"
+)
+
+// Hybrid tells whether authd asks for an ID token beside the code.
+func (m Metadata) Hybrid() bool { return m.ResponseType == ResponseTypeHybrid }
 
 // LogoutToken is a verified logout token.
 type LogoutToken struct {

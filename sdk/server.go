@@ -50,7 +50,8 @@ func (s *server) Configure(ctx context.Context, in *pb.ConfigureRequest) (*pb.Co
 	}
 	out := &pb.ConfigureResponse{Capabilities: capabilitiesToWire(Capabilities(provider))}
 	if o, ok := provider.(OpenID); ok {
-		out.Issuer, out.ResponseIssSupported = o.Metadata().Issuer, o.Metadata().ResponseIssSupported
+		m := o.Metadata()
+		out.Issuer, out.ResponseIssSupported, out.ResponseType = m.Issuer, m.ResponseIssSupported, m.ResponseType
 	}
 	if out.AuthorizationEndpoint, err = authorizationEndpoint(ctx, provider, in.GetScopes()); err != nil {
 		return nil, errorToWire(err)

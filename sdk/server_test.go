@@ -32,7 +32,7 @@ func TestConfigureTellsWhatTheProviderIs(t *testing.T) {
 		{"plain", &plain{endpoint: endpoint}, &sdk.Configured{AuthorizationEndpoint: endpoint}},
 		{
 			"everything", &everything{give: sdk.AuthorizeParams{Endpoint: endpoint}}, &sdk.Configured{
-				Metadata:              sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true},
+				Metadata:              sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true, ResponseType: "code id_token"},
 				AuthorizationEndpoint: endpoint,
 				Capabilities: []sdk.Capability{
 					sdk.CapabilityBackchannelLogout, sdk.CapabilityCheck, sdk.CapabilityEndSession, sdk.CapabilityOpenID,
@@ -41,7 +41,7 @@ func TestConfigureTellsWhatTheProviderIs(t *testing.T) {
 			},
 		},
 		{"password", &doorman{everything{err: errors.New("must not be asked")}}, &sdk.Configured{
-			Metadata: sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true},
+			Metadata: sdk.Metadata{Issuer: "https://acme.example", ResponseIssSupported: true, ResponseType: "code id_token"},
 			Capabilities: []sdk.Capability{
 				sdk.CapabilityBackchannelLogout, sdk.CapabilityCheck, sdk.CapabilityEndSession, sdk.CapabilityOpenID,
 				sdk.CapabilityPassword, sdk.CapabilityRefresh, sdk.CapabilityRevocation,

@@ -47,7 +47,7 @@ func (a *app) configCheck(ctx context.Context, path string, as format) error {
 		cfg = all.Config
 	}
 	s := a.resolve(ctx, cfg)
-	all.Add(ruleFaults(cfg)...)
+	all.Add(unsaid(all.List, ruleFaults(cfg))...)
 	all.Add(cfg.ProviderFaults(s.providers)...)
 	if as == "json" {
 		v := verdict{OK: len(all.List) == 0, Faults: append([]config.Fault{}, all.List...), Warnings: append([]string{}, s.warnings...)}

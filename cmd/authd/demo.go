@@ -49,7 +49,7 @@ func (a *app) demo(ctx context.Context, dirs []string) (err error) {
 	if len(dirs) == 0 {
 		dirs = besideProgram()
 	}
-	plugins := survey(ctx, dirs)
+	plugins := survey(ctx, place{dirs: dirs})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

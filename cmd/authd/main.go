@@ -14,6 +14,9 @@ func main() { os.Exit(process()) }
 
 // process runs authd as this process. An interrupt asks it to stop; a second one ends it at once.
 func process() int {
+	if reaps(os.Args[1:]) {
+		return reap()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

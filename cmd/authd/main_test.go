@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		sdk.Serve(acme(), oidcType("acme-sso", "OAUTH_ACME_SSO"))
 	case "authd-provider-oidc", "authd-provider-other":
 		sdk.Serve(oidcType("oidc", "OAUTH_OIDC"))
+	case "authd-provider-people":
+		sdk.Serve(people())
 	case "authd-provider-broken":
 		fmt.Fprintln(os.Stderr, "this plugin does not work")
 		os.Exit(3)

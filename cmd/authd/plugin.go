@@ -23,29 +23,57 @@ import (
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 func newPlugin(a *app) *cobra.Command {
-	return group("plugin", "Look at provider plugins", "", newPluginList(a), newPluginDescribe(a), newPluginCheck(a))
+	return group("plugin", "Look at provider plugins", "", newPluginList(a), newPluginDescribe(a), newPluginCheck(a), newPluginLock(a), newPluginVerify(a))
 }
 
-// where names the directories of the plugins: the flag, else the configuration.
+// where names the directories of the plugins and the lock file: the flags, else the configuration.
 type where struct {
-	config string
-	dirs   []string
+	config   string
+	dirs     []string
+	lockFile string
+}
+
+// place is what they come to.
+type place struct {
+	dirs     []string
+	lockPath string
+	lock     *catalog.Lock
+	sandbox  catalog.Sandbox
 }
 
 func (w *where) flags(c *cobra.Command) {
 	configFlag(c, &w.config)
 	c.Flags().StringArrayVar(&w.dirs, "plugins-dir", nil, "directory of plugins; the configuration is not read then")
+	c.Flags().StringVar(&w.lockFile, "lock-file", "", "lock file (default as the configuration says)")
 }
 
-func (w *where) resolve(a *app) ([]string, error) {
-	if len(w.dirs) > 0 {
-		return w.dirs, nil
+func (w *where) resolve(a *app) (place, error) {
+	cfg := &config.Config{Path: w.config, Server: config.Server{PluginsDir: w.dirs}}
+	if len(w.dirs) == 0 {
+		var err error
+		if cfg, err = config.Load(w.config, a.environ); err != nil {
+			return place{}, err
+		}
 	}
-	cfg, err := config.Load(w.config, a.environ)
-	if err != nil {
-		return nil, err
+	if w.lockFile != "" {
+		cfg.Plugins.LockFile = w.lockFile
 	}
-	return cfg.Server.PluginsDir, nil
+	return placeOf(cfg), nil
+}
+
+func placeOf(cfg *config.Config) place {
+	path, required := cfg.LockPath()
+	return place{
+		dirs: cfg.Server.PluginsDir, lockPath: path, lock: catalog.OpenLock(path, required),
+		sandbox: sandboxOf(cfg.Confinement(config.Provider{})),
+	}
+}
+
+// sandboxOf is where the configuration has a plugin run.
+func sandboxOf(c config.Confinement) catalog.Sandbox {
+	return catalog.Sandbox{
+		Level: catalog.Level(c.Sandbox), BestEffort: c.BestEffort, RunAs: c.RunAs, EgressPorts: c.EgressPorts, MemoryLimit: c.MemoryLimit,
+	}
 }
 
 func newPluginList(a *app) *cobra.Command {
@@ -58,11 +86,11 @@ func newPluginList(a *app) *cobra.Command {
 		Short: "List the plugins that are found, and whether they are trusted",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dirs, err := in.resolve(a)
+			at, err := in.resolve(a)
 			if err != nil {
 				return err
 			}
-			return as.write(a.out, pluginTable(survey(c.Context(), dirs)))
+			return as.write(a.out, pluginTable(survey(c.Context(), at)))
 		},
 	}
 	in.flags(c)
@@ -78,6 +106,7 @@ type pluginRow struct {
 	Protocol string   `json:"protocol"`
 	SHA256   string   `json:"sha256"`
 	Trusted  bool     `json:"trusted"`
+	Locked   bool     `json:"locked"`
 	Usable   bool     `json:"usable"`
 	Problem  string   `json:"problem,omitempty"`
 	Path     string   `json:"path"`
@@ -88,7 +117,7 @@ func pluginTable(plugins []found) table {
 	rows := make([]pluginRow, len(plugins))
 	for i, f := range plugins {
 		r := pluginRow{
-			Name: f.Name, Types: typeNames(f.types()), SHA256: f.sha256, Trusted: f.Refused == "", Usable: f.problem == "",
+			Name: f.Name, Types: typeNames(f.types()), SHA256: f.sha256, Trusted: f.Refused == "" || f.Unlocked, Locked: f.locked, Usable: f.problem == "",
 			Problem: strings.Join(append(slices.Clone(f.hidden), nonEmpty(f.problem)...), "; "), Path: f.Path,
 		}
 		if f.manifest != nil {
@@ -96,6 +125,9 @@ func pluginTable(plugins []found) table {
 		}
 		rows[i] = r
 		state := "trusted"
+		if f.locked {
+			state += ", locked"
+		}
 		if r.Problem != "" && r.Usable {
 			state += ", but " + r.Problem
 		} else if r.Problem != "" {
@@ -162,14 +194,14 @@ func (a *app) describe(ctx context.Context, in *where, what string) (*sdk.Manife
 	if !typeName.MatchString(what) {
 		return nil, fmt.Errorf("%q is neither the name of a type nor a path; a path has a %c in it", what, filepath.Separator)
 	}
-	dirs, err := in.resolve(a)
+	at, err := in.resolve(a)
 	if err != nil {
 		return nil, err
 	}
-	plugins := survey(ctx, dirs)
+	plugins := survey(ctx, at)
 	f := serving(plugins, what)
 	if f.manifest == nil {
-		return nil, fmt.Errorf("no plugin in %s serves type %s; put authd-provider-%s there, or see authd plugin list", strings.Join(dirs, ", "), what, what)
+		return nil, fmt.Errorf("no plugin in %s serves type %s; put authd-provider-%s there, or see authd plugin list", strings.Join(at.dirs, ", "), what, what)
 	}
 	t, _ := f.manifest.Type(what)
 	return &sdk.Manifest{ProtocolMinor: f.manifest.ProtocolMinor, Version: f.manifest.Version, Types: []sdk.Type{t}}, nil

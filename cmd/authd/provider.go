@@ -166,7 +166,7 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 
 	settled := make(chan catalog.Status, 1)
 	plugins, err := catalog.New(catalog.Config{
-		Environ: environ, Providers: []catalog.ProviderConfig{s.start(p)},
+		Environ: environ, Providers: []catalog.ProviderConfig{s.start(p)}, Lock: placeOf(s.config).lock,
 		Event: func(e catalog.Event) {
 			if e.Status.State == catalog.StateStarting {
 				return
@@ -205,7 +205,7 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 func (s *state) start(p config.Provider) catalog.ProviderConfig {
 	return catalog.ProviderConfig{
 		ID: p.ID, Type: p.Type, Plugin: serving(s.plugins, p.Type).Plugin, Settings: p.Settings, Secrets: p.SecretValues,
-		Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM,
+		Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Sandbox: sandboxOf(s.config.Confinement(p)),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.errOut)
 	root.AddCommand(
 		newServe(a), newDemo(a),
-		newConfig(a), newPlugin(a), newProvider(a), newSession(a),
+		newConfig(a), newPlugin(a), newProvider(a), newApp(a), newUser(a), newSession(a),
 		newKeygen(a), newVersion(a),
 	)
 	root.InitDefaultCompletionCmd()
@@ -67,7 +68,12 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if guesses := c.SuggestionsFor(args[0]); len(guesses) > 0 {
+	guesses := c.SuggestionsFor(args[0])
+	// Whoever left out the end of one command did not mean another that looks alike.
+	if begun := slices.DeleteFunc(slices.Clone(guesses), func(name string) bool { return !strings.HasPrefix(name, args[0]) }); len(begun) > 0 {
+		guesses = begun
+	}
+	if len(guesses) > 0 {
 		return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], c.CommandPath(), strings.Join(guesses, " or "))
 	}
 	return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())

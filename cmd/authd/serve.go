@@ -43,7 +43,11 @@ func (a *app) serve(ctx context.Context, path string) error {
 		log.Warn(warning)
 	}
 	defer ignoreHangup(log)()
-	server, err := host.New(ctx, host.Options{Config: cfg, Environ: a.environ, Log: log})
+	manager, err := serviceManager()
+	if err != nil {
+		return err
+	}
+	server, err := host.New(ctx, host.Options{Config: cfg, Environ: a.environ, Log: log, Manager: manager, Drain: drainTime})
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,13 @@ type found struct {
 	manifest *sdk.Manifest // nil: it was not run, or said nothing usable
 	problem  string        // why it can't be used; empty: it can
 	sha256   string        // of the executable; empty: it can't be read
+	locked   bool          // the lock file allows it
 	hidden   []string      // types that a plugin before it serves already, each with that plugin's path
 }
 
-// survey looks at all plugins in the directories, in their order, and asks each that is trusted what it serves.
-func survey(ctx context.Context, dirs []string) []found {
-	plugins := catalog.Discover(dirs, false)
+// survey looks at all plugins in the directories, in their order, and asks each that may be run what it serves.
+func survey(ctx context.Context, at place) []found {
+	plugins := catalog.Discover(at.dirs, false)
 	all := make([]found, len(plugins))
 	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	var looking sync.WaitGroup
@@ -37,7 +38,9 @@ func survey(ctx context.Context, dirs []string) []found {
 		looking.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			all[i] = look(ctx, p)
+			p.Sandbox = at.sandbox
+			all[i] = look(ctx, at.lock.Guard(p))
+			all[i].locked = all[i].Refused == "" && at.lock.Locks()
 		})
 	}
 	looking.Wait()
@@ -113,7 +116,7 @@ func (a *app) read(ctx context.Context, path string) (*state, error) {
 
 // resolve joins a configuration with what the plugins serve.
 func (a *app) resolve(ctx context.Context, cfg *config.Config) *state {
-	s := &state{config: cfg, plugins: survey(ctx, cfg.Server.PluginsDir)}
+	s := &state{config: cfg, plugins: survey(ctx, placeOf(cfg))}
 	s.warnings = append(s.warnings, cfg.Warnings...)
 	for _, f := range s.plugins {
 		if f.problem != "" {
@@ -168,19 +171,20 @@ func ruleFaults(cfg *config.Config) []config.Fault {
 	var faults []config.Fault
 	try := func(path, rule string) {
 		if _, err := policy.Compile(path, rule); err != nil {
-			// What follows the first line is a picture of the rule.
-			summary, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), path+": "), "\n")
-			faults = append(faults, cfg.FaultAt(path, summary, "rules are CEL expressions over user and claims"))
+			faults = append(faults, ruleFault(cfg, path, err, "rules are CEL expressions over user and claims"))
 		}
 	}
 	try("access.allow", cfg.Access.Allow)
 	for i, p := range cfg.Providers {
 		try(fmt.Sprintf("providers[%d].allow", i), p.Allow)
+		faults = append(faults, claimFaults(cfg, i)...)
 	}
-	// A rule that is written down but not enforced would let in whom it is meant to keep out.
-	if len(cfg.Apps) > 0 {
-		faults = append(faults, cfg.FaultAt("apps[0].host", "this version does not enforce the rules of [[apps]] yet",
-			"remove the tables; every signed-in user whom access.allow lets in then passes the check"))
-	}
-	return faults
+	return append(faults, appFaults(cfg)...)
+}
+
+// ruleFault is what is wrong with the rule at path.
+func ruleFault(cfg *config.Config, path string, err error, mend string) config.Fault {
+	// What follows the first line is a picture of the rule.
+	summary, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), path+": "), "\n")
+	return cfg.FaultAt(path, summary, mend)
 }

@@ -32,11 +32,12 @@ var authorTests = []string{"sdk/...", "internal/realtest"}
 // composes them.
 var layers = []layer{
 	{packages: []string{"sdk/proto/..."}, testsMay: authorTests},
+	{packages: []string{"sdk/userfile"}, testsMay: authorTests},
 	{packages: []string{"sdk"}, may: []string{"sdk/proto/..."}, testsMay: authorTests},
 	{packages: []string{"sdk/oauth2", "sdk/devidp"}, may: []string{"sdk"}, testsMay: authorTests},
 	{packages: []string{"sdk/oidc"}, may: []string{"sdk", "sdk/oauth2"}, testsMay: authorTests},
 	{packages: []string{"sdk/providertest"}, may: []string{"sdk", "sdk/proto/...", "sdk/devidp"}, testsMay: authorTests},
-	{packages: []string{"plugins/..."}, may: []string{"sdk", "sdk/oauth2", "sdk/oidc", "./..."}, testsMay: authorTests},
+	{packages: []string{"plugins/..."}, may: []string{"sdk", "sdk/oauth2", "sdk/oidc", "sdk/userfile", "./..."}, testsMay: authorTests},
 	{packages: []string{"examples/..."}, may: []string{"sdk", "sdk/oauth2", "sdk/oidc", "./..."}, testsMay: authorTests},
 
 	{packages: []string{"internal/store"}},

@@ -52,7 +52,7 @@ func BenchmarkCall(b *testing.B) {
 	})
 	b.Run("facade alone", func(b *testing.B) {
 		m := method[sdk.AuthorizeParams]{
-			name: "x", timeout: time.Second, again: true,
+			name: "x", timeout: time.Second, again: true, upstream: asks,
 			call: func(context.Context, *sdk.Client) (sdk.AuthorizeParams, error) {
 				return sdk.AuthorizeParams{Endpoint: "https://idp.example/authorize"}, nil
 			},

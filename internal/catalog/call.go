@@ -22,28 +22,49 @@ type method[T any] struct {
 	needs   sdk.Capability // "" if every provider has it
 	call    func(context.Context, *sdk.Client) (T, error)
 	check   func(*instance, T) error // :: nil when there is nothing to judge
+
+	upstream upstream
 }
 
 // attemptsMax bounds how often a call that has not reached a plugin is made.
 const attemptsMax = 3
 
-// do makes the call. While the process is being replaced it waits, as all callers then do for the same process. A
-// call is made again when it can't have reached the plugin, or once when it may be made twice.
+// do makes the call, if there is room for it and no breaker is open.
 func do[T any](ctx context.Context, p *Provider, m method[T]) (T, error) {
 	var none T
 	if err := p.enter(); err != nil {
 		return none, p.callError(ctx, m.name, err)
 	}
 	defer p.leave()
+	pass, open := p.breakers.admit(m.upstream)
+	if open != nil {
+		return none, p.refusal(m.name, open)
+	}
+	answer, failure := perform(ctx, p, m)
+	for _, b := range pass.settle(failure) {
+		p.turned(b)
+	}
+	if failure != nil {
+		return none, failure
+	}
+	return answer, nil
+}
+
+// perform makes the call. While the process is being replaced it waits, as all callers then do for the same process.
+// A call is made again when it can't have reached the plugin, or once when it may be made twice.
+func perform[T any](ctx context.Context, p *Provider, m method[T]) (T, *CallError) {
+	var none T
 	for attempt, again := 1, m.again; ; attempt++ {
-		in, err := p.instance(ctx, m.name)
-		if err != nil {
-			return none, err
+		in, failure := p.instance(ctx, m.name)
+		if failure != nil {
+			return none, failure
 		}
 		if m.needs != "" && !slices.Contains(in.configured.Capabilities, m.needs) {
+			in.leave()
 			return none, p.callError(ctx, m.name, ErrUnsupported)
 		}
 		answer, sent, err := try(ctx, in, m)
+		in.leave()
 		if err == nil {
 			return answer, nil
 		}
@@ -64,7 +85,7 @@ func try[T any](ctx context.Context, in *instance, m method[T]) (answer T, sent 
 	if err == nil && m.check != nil {
 		if err := m.check(in, answer); err != nil {
 			var none T
-			return none, true, &sdk.Error{Source: sdk.SourcePlugin, Description: "unusable answer: " + err.Error()}
+			return none, true, &sdk.Error{Source: sdk.SourcePlugin, Description: "unusable answer: " + err.Error(), Err: errUnusable}
 		}
 	}
 	if status.Code(err) == codes.DeadlineExceeded {
@@ -113,23 +134,53 @@ func (p *Provider) leave() {
 	p.calls.Release(1)
 }
 
-// instance returns the process that answers, waiting for it for a while.
-func (p *Provider) instance(ctx context.Context, name string) (*instance, error) {
-	if in := p.board.ready(); in != nil {
-		return in, nil
+// instance returns the process that answers, waiting for it for a while. The caller leaves it.
+func (p *Provider) instance(ctx context.Context, name string) (*instance, *CallError) {
+	for {
+		in := p.board.ready()
+		if in == nil {
+			var err error
+			var retryAfter time.Duration
+			if in, retryAfter, err = p.board.wait(ctx, p.launcher.timing.wait); err != nil {
+				failure := p.callError(ctx, name, err)
+				failure.RetryAfter = max(failure.RetryAfter, retryAfter)
+				return nil, failure
+			}
+		}
+		if in.enter() {
+			return in, nil
+		}
+		// Another has just taken over.
 	}
-	in, retryAfter, err := p.board.wait(ctx, p.launcher.timing.wait)
-	if err != nil {
-		failure := p.callError(ctx, name, err)
-		failure.RetryAfter = max(failure.RetryAfter, retryAfter)
-		return nil, failure
+}
+
+// refusal is the error of a call that a breaker did not let through.
+func (p *Provider) refusal(name string, open *openError) *CallError {
+	kind := KindUpstream
+	if open.plugin {
+		kind = KindUnavailable
 	}
-	return in, nil
+	return &CallError{Provider: p.id, Method: name, Kind: kind, RetryAfter: open.wait, Err: open}
+}
+
+// turned tells that a breaker has opened or closed.
+func (p *Provider) turned(b *breaker) {
+	if p.stopping.Load() {
+		return
+	}
+	kind, wait := EventBreakerClosed, b.wait()
+	if wait > 0 {
+		kind = EventBreakerOpened
+		p.log().Warn("provider fails too often; calls are refused for a while", "plugin_at_fault", b == p.breakers.plugin.Load(), "retry_in", wait.Round(time.Millisecond))
+	} else {
+		p.log().Info("provider answers again; calls are made")
+	}
+	p.tell(kind, func(*Status) {})
 }
 
 // callError says what the error of a call means.
 func (p *Provider) callError(ctx context.Context, name string, err error) *CallError {
-	out := &CallError{Provider: p.cfg.ID, Method: name, Err: p.tidy(err)}
+	out := &CallError{Provider: p.id, Method: name, Err: p.tidy(err)}
 	var answered *sdk.Error
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -145,7 +196,7 @@ func (p *Provider) callError(ctx context.Context, name string, err error) *CallE
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
 		out.Kind = KindUpstreamTimeout
 	case broken(ctx, err):
-		out.Kind, out.RetryAfter = KindUnavailable, time.Second
+		out.Kind, out.RetryAfter, out.lost = KindUnavailable, time.Second, true
 	case status.Code(err) == codes.Unimplemented:
 		out.Kind, out.Err = KindFault, fmt.Errorf("%w: %w", ErrUnsupported, out.Err)
 	default:
@@ -187,6 +238,7 @@ func (p *Provider) tidy(err error) error {
 			Source: answered.Source, Code: p.tidyText(answered.Code), Description: p.tidyText(answered.Description),
 			RetryAfter: max(0, min(answered.RetryAfter, retryAfterMax)), HTTPStatus: answered.HTTPStatus,
 			Timeout: answered.Timeout, Diagnostics: p.tidyFindings(slices.Clone(answered.Diagnostics)),
+			Err: keptCause(answered.Err),
 		}
 	}
 	if st, ok := status.FromError(err); ok {
@@ -195,8 +247,16 @@ func (p *Provider) tidy(err error) error {
 	return err
 }
 
+// keptCause is the one cause that says nothing of what a plugin wrote.
+func keptCause(err error) error {
+	if errors.Is(err, errUnusable) {
+		return errUnusable
+	}
+	return nil
+}
+
 func (p *Provider) tidyText(text string) string {
-	return clean(shorten(p.redact.redact(text), errorTextMax))
+	return clean(shorten(p.wanted.Load().redact.redact(text), errorTextMax))
 }
 
 // tidyFindings is tidy for diagnostics; it changes the slice.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +19,8 @@ import (
 type Config struct {
 	// Providers in the order in which they are to be shown.
 	Providers []ProviderConfig
+	// Lock is what every plugin must pass at every start; nil: its owners and permissions are enough.
+	Lock *Lock
 	// SocketDir is where the directory for the plugins' sockets is made; it is created (0700) if missing. Empty:
 	// $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR or the system's temporary directory, whichever is usable first.
 	SocketDir string
@@ -33,7 +37,8 @@ type Config struct {
 	// with each further one up to MaxRestartBackoff. Zero: 100 ms and 30 s.
 	RestartBackoff, MaxRestartBackoff time.Duration
 
-	timing timing // zero values: as in defaults
+	kernel *kernel // :: nil, or what the kernel is taken for
+	timing timing  // zero values: as in defaults
 }
 
 // ProviderConfig is one configured provider.
@@ -54,6 +59,8 @@ type ProviderConfig struct {
 	CAPEM []byte
 	// Required is for the caller to read back: whether authd counts as ready without this provider.
 	Required bool
+	// Sandbox is where its process runs; zero: the basic one.
+	Sandbox Sandbox
 	// Env is set in the process's environment besides the little that is inherited.
 	Env map[string]string
 	// Problem is a fault of the configuration that was found before: a sentence with its mend. Such a provider is
@@ -61,63 +68,32 @@ type ProviderConfig struct {
 	Problem string
 }
 
+// EventKind says what an Event tells of.
+type EventKind string
+
+// The kinds.
+const (
+	// EventState: the provider's state has changed.
+	EventState EventKind = "state"
+	// EventSwapped: another process has taken over, with a new plugin or configuration; no call was failed for it.
+	EventSwapped EventKind = "swapped"
+	// EventCandidateFailed: the process that was to take over can't; the old one goes on serving. The reason is
+	// Status.CandidateProblem.
+	EventCandidateFailed EventKind = "candidate_failed"
+	// EventBreakerOpened: the identity provider, or the plugin, failed so often that calls are refused until
+	// Status.BreakerOpenUntil.
+	EventBreakerOpened EventKind = "breaker_opened"
+	// EventBreakerClosed: calls are made again.
+	EventBreakerClosed EventKind = "breaker_closed"
+)
+
 // Event is a change of a provider's state.
 type Event struct {
+	Kind EventKind
 	// Provider is its id, Plugin the path of its executable.
 	Provider, Plugin string
 	// Status from now on.
 	Status Status
-}
-
-// timing holds every span of time that this package waits for.
-type timing struct {
-	start         time.Duration // for the handshake
-	describe      time.Duration // deadlines of calls
-	configure     time.Duration
-	authorize     time.Duration
-	call          time.Duration
-	wait          time.Duration // a caller waits for a process that is starting
-	drain         time.Duration // calls in flight may take to end when stopping
-	stop          time.Duration // a process may take to shut down
-	quit          time.Duration // and to print its stacks
-	healthTimeout time.Duration
-	reset         time.Duration // ready for so long, earlier failures are forgotten
-
-	healthInterval, backoff, backoffMax time.Duration
-}
-
-// or fills in what is zero.
-func (t timing) or(d timing) timing {
-	for _, span := range []struct{ to, from *time.Duration }{
-		{&t.start, &d.start},
-		{&t.describe, &d.describe},
-		{&t.configure, &d.configure},
-		{&t.authorize, &d.authorize},
-		{&t.call, &d.call},
-		{&t.wait, &d.wait},
-		{&t.drain, &d.drain},
-		{&t.stop, &d.stop},
-		{&t.quit, &d.quit},
-		{&t.healthTimeout, &d.healthTimeout},
-		{&t.reset, &d.reset},
-		{&t.healthInterval, &d.healthInterval},
-		{&t.backoff, &d.backoff},
-		{&t.backoffMax, &d.backoffMax},
-	} {
-		if *span.to == 0 {
-			*span.to = *span.from
-		}
-	}
-	return t
-}
-
-func defaults() timing {
-	return timing{
-		start: 5 * time.Second, describe: 2 * time.Second, configure: 10 * time.Second, authorize: 2 * time.Second,
-		call: 10 * time.Second, wait: 2 * time.Second, drain: 2 * time.Second, stop: 2 * time.Second, quit: time.Second,
-		healthTimeout: 2 * time.Second, reset: time.Minute,
-		healthInterval: 10 * time.Second, backoff: 100 * time.Millisecond, backoffMax: 30 * time.Second,
-	}
 }
 
 // stopMax bounds Stop: draining, shutting down and killing all in parallel.
@@ -125,15 +101,23 @@ const stopMax = 5 * time.Second
 
 // Catalog keeps the processes of all configured providers.
 type Catalog struct {
-	launcher  launcher
-	providers []*Provider
-	byID      map[string]*Provider
+	launcher launcher
+	slots    *semaphore.Weighted // how many processes are started at once
+	log      hclog.Logger
+	event    func(Event)
+	roster   atomic.Pointer[roster]
 
-	mu      sync.Mutex
+	mu      sync.Mutex // one Start, Stop or Apply at a time
 	started bool
 	stopped bool
-	done    chan struct{} // closed when Stop has finished
-	result  error         // of Stop; read after done
+	running context.Context // Start's
+	done    chan struct{}   // closed when Stop has finished
+	result  error           // of Stop; read after done
+
+	leaving  sync.WaitGroup // of providers that are no longer configured
+	hurry    context.Context
+	noTime   context.CancelFunc // ends hurry
+	troubles troubles
 }
 
 // New checks the configuration and prepares the directory for sockets. Nothing runs before Start; Stop must be
@@ -149,17 +133,16 @@ func New(cfg Config) (*Catalog, error) {
 		cfg.Event = func(Event) {}
 	}
 	cfg.timing.healthInterval, cfg.timing.backoff, cfg.timing.backoffMax = cfg.HealthInterval, cfg.RestartBackoff, cfg.MaxRestartBackoff
-	c := &Catalog{byID: map[string]*Provider{}, done: make(chan struct{})}
-	c.launcher = launcher{environ: cfg.Environ, timing: cfg.timing.or(defaults())}
-	// Each start costs a core for some milliseconds; more at once than this only slows all of them.
-	slots := semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))
-	for _, pc := range cfg.Providers {
-		if pc.ID == "" || c.byID[pc.ID] != nil {
-			return nil, fmt.Errorf("provider %q: the id is empty or taken; give each provider its own", pc.ID)
-		}
-		p := newProvider(pc, &c.launcher, slots, cfg.Log, cfg.Event)
-		c.providers = append(c.providers, p)
-		c.byID[pc.ID] = p
+	c := &Catalog{
+		log: cfg.Log, event: cfg.Event, done: make(chan struct{}),
+		// Each start costs a core for some milliseconds; more at once than this only slows all of them.
+		slots:    semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
+		launcher: launcher{environ: cfg.Environ, timing: cfg.timing.or(defaults()), files: &digests{}, lock: cfg.Lock, kernel: cfg.kernel},
+	}
+	c.hurry, c.noTime = context.WithCancel(context.Background())
+	c.roster.Store(&roster{})
+	if _, err := c.Apply(cfg.Providers); err != nil {
+		return nil, err
 	}
 	var err error
 	if c.launcher.sockets, err = newSockets(cfg.SocketDir, cfg.Environ); err != nil {
@@ -179,10 +162,14 @@ func (c *Catalog) Start(ctx context.Context) {
 	if c.started || c.stopped {
 		return
 	}
-	c.started = true
-	for _, p := range c.providers {
+	c.started, c.running = true, ctx
+	for _, p := range c.roster.Load().order {
 		p.start(ctx)
 	}
+}
+
+func (c *Catalog) newProvider(cfg ProviderConfig) *Provider {
+	return newProvider(cfg, &c.launcher, c.slots, c.log, c.event)
 }
 
 // Stop refuses new calls, lets those in flight end, shuts the processes down and kills what is left: all within
@@ -199,22 +186,30 @@ func (c *Catalog) Stop(ctx context.Context) error {
 	defer close(c.done)
 	ctx, cancel := context.WithTimeout(ctx, stopMax)
 	defer cancel()
+	context.AfterFunc(ctx, c.noTime)
+	defer c.noTime()
 	var wg sync.WaitGroup
-	failures := make([]error, len(c.providers))
-	for i, p := range c.providers {
-		wg.Go(func() { failures[i] = p.stop(ctx) })
+	for _, p := range c.roster.Load().order {
+		wg.Go(func() {
+			if err := p.stop(ctx, c.launcher.timing.drain); err != nil {
+				c.troubles.add(err)
+			}
+		})
 	}
 	wg.Wait()
-	c.result = errors.Join(failures...)
+	c.leaving.Wait()
+	c.result = c.troubles.join()
 	// In the reverse order of New; a child that would not die loses its parent thread here.
 	c.launcher.spawner.stop()
+	c.launcher.sealed.close()
 	c.result = errors.Join(c.result, c.launcher.sockets.remove())
 	return c.result
 }
 
-// Provider returns the provider of that id, or ErrUnknownProvider.
+// Provider returns the provider of that id, or ErrUnknownProvider. It stays the same for as long as the id is
+// configured.
 func (c *Catalog) Provider(id string) (*Provider, error) {
-	if p := c.byID[id]; p != nil {
+	if p := c.roster.Load().byID[id]; p != nil {
 		return p, nil
 	}
 	return nil, fmt.Errorf("provider %s: %w", clean(shorten(id, nameMax)), ErrUnknownProvider)
@@ -222,5 +217,5 @@ func (c *Catalog) Provider(id string) (*Provider, error) {
 
 // Providers returns all providers in the configured order.
 func (c *Catalog) Providers() []*Provider {
-	return append([]*Provider(nil), c.providers...)
+	return slices.Clone(c.roster.Load().order)
 }

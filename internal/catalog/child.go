@@ -20,17 +20,25 @@ const endTime = time.Second
 // child is one running process. It is reaped as soon as it ends, and its group with it.
 type child struct {
 	pid     int
+	uid     int           // the user that it runs as
 	exited  chan struct{} // closed when it has been reaped
 	drained chan struct{} // closed when all that it printed has been read, or drainTime is over
 
 	cmd      *exec.Cmd
+	ended    func()   // releases what it was started with
 	lifeline *os.File // the other end of its standard input: end of file tells it that authd is gone
 	mu       sync.Mutex
 	reaped   bool // from then on the pid may be another's
+	killed   bool // by authd
+}
+
+// starter starts a command in a sandbox. ended is called when the process is gone.
+type starter interface {
+	start(*exec.Cmd) (ended func(), err error)
 }
 
 // startChild starts the command and hands its output to the two readers, which must read until an error.
-func startChild(s *spawner, cmd *exec.Cmd, stdout, stderr func(io.Reader)) (c *child, err error) {
+func startChild(s starter, cmd *exec.Cmd, stdout, stderr func(io.Reader)) (c *child, err error) {
 	var pipes []*os.File
 	defer func() {
 		for _, f := range pipes {
@@ -45,11 +53,12 @@ func startChild(s *spawner, cmd *exec.Cmd, stdout, stderr func(io.Reader)) (c *c
 		pipes = append(pipes, r, w)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = pipes[0], pipes[3], pipes[5]
-	if err := s.start(cmd); err != nil {
+	ended, err := s.start(cmd)
+	if err != nil {
 		return nil, err
 	}
 	c = &child{
-		pid: cmd.Process.Pid, cmd: cmd, lifeline: pipes[1],
+		pid: cmd.Process.Pid, uid: userOf(cmd), cmd: cmd, ended: ended, lifeline: pipes[1],
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 	outputs := []*os.File{pipes[2], pipes[4]}
@@ -61,6 +70,14 @@ func startChild(s *spawner, cmd *exec.Cmd, stdout, stderr func(io.Reader)) (c *c
 	return c, nil
 }
 
+// userOf is the user that a command was started as.
+func userOf(cmd *exec.Cmd) int {
+	if attr := cmd.SysProcAttr; attr != nil && attr.Credential != nil {
+		return int(attr.Credential.Uid)
+	}
+	return os.Geteuid()
+}
+
 // reap waits for the end. The group is killed while the dead leader still holds its id, so that no other can be hit.
 func (c *child) reap(outputs []*os.File, readers *sync.WaitGroup) {
 	awaitExit(c.pid)
@@ -69,6 +86,7 @@ func (c *child) reap(outputs []*os.File, readers *sync.WaitGroup) {
 	_ = c.cmd.Wait() // its result is in ProcessState
 	c.reaped = true
 	c.mu.Unlock()
+	c.ended()
 	close(c.exited)
 
 	_ = c.lifeline.Close()
@@ -88,6 +106,7 @@ func (c *child) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped {
+		c.killed = true
 		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
 	}
 }
@@ -109,6 +128,18 @@ func (c *child) alive() bool {
 	default:
 		return true
 	}
+}
+
+// killedFromOutside reports whether somebody else than authd killed the process: an operator, or the kernel for want
+// of memory. Only after exited is closed.
+func (c *child) killedFromOutside() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.killed || c.cmd.ProcessState == nil {
+		return false
+	}
+	state, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && state.Signaled() && state.Signal() == syscall.SIGKILL
 }
 
 // status says how the process ended: "exited with status 1". Only after exited is closed.

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -31,8 +29,12 @@ func Describe(ctx context.Context, p Plugin) (m *sdk.Manifest, err error) {
 		return nil, err
 	}
 	defer l.spawner.stop()
+	defer l.sealed.close()
 
 	m, byFlag := l.describeByFlag(ctx, p)
+	if errors.Is(byFlag, ErrUnlocked) {
+		return nil, fmt.Errorf("plugin %s %w", p.Path, byFlag)
+	}
 	if byFlag != nil {
 		var byCall error
 		if m, byCall = l.describeByCall(ctx, p); byCall != nil {
@@ -49,23 +51,21 @@ func Describe(ctx context.Context, p Plugin) (m *sdk.Manifest, err error) {
 func (l *launcher) describeByFlag(ctx context.Context, p Plugin) (*sdk.Manifest, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timing.describe)
 	defer cancel()
-	if why := p.anchor.fault(p.Path); why != "" {
-		return nil, errors.New(why)
-	}
-	path, err := filepath.EvalSymlinks(p.Path)
-	if err != nil {
-		return nil, fmt.Errorf("can't be found: %w", err)
-	}
 	dir, err := l.sockets.make()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, "-describe")
+	img, place, err := l.prepare(p, p.Sandbox, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer img.close()
+	cmd := img.command("-describe")
 	cmd.Dir = dir
-	cmd.Env = pluginEnv(l.environ, path, nil, nil)
+	cmd.Env = pluginEnv(l.environ, img.script, nil, nil)
 	log := newProcessLog(hclog.NewNullLogger(), newRedactor(nil), newQuota())
 	var printed bytes.Buffer
-	c, err := startChild(l.spawner, cmd, func(out io.Reader) {
+	c, err := startChild(place, cmd, func(out io.Reader) {
 		_, _ = io.Copy(&printed, io.LimitReader(out, messageMax+1))
 		_, _ = io.Copy(io.Discard, out)
 	}, func(out io.Reader) { drain(out, &lineWriter{emit: log.stderr}) })
@@ -86,13 +86,17 @@ func (l *launcher) describeByFlag(ctx context.Context, p Plugin) (*sdk.Manifest,
 	case printed.Len() > messageMax:
 		return nil, fmt.Errorf("printed more than %d bytes", messageMax)
 	}
-	return sdk.ParseManifest(printed.Bytes())
+	m, err := sdk.ParseManifest(printed.Bytes())
+	if err == nil && img.locked {
+		err = img.entry.hold(img.lock, p.Name, m)
+	}
+	return m, err
 }
 
 // describeByCall starts the plugin as a provider's process and asks it.
 func (l *launcher) describeByCall(ctx context.Context, p Plugin) (*sdk.Manifest, error) {
 	log := newProcessLog(hclog.NewNullLogger(), newRedactor(nil), newQuota())
-	proc, err := l.launch(ctx, p, nil, log)
+	proc, err := l.launch(ctx, p, p.Sandbox, nil, log)
 	if err != nil {
 		return nil, err
 	}

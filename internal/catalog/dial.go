@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync/atomic"
 
@@ -73,24 +72,24 @@ func (r *processRunner) dial(ctx context.Context) (net.Conn, error) {
 	case c == nil || !c.alive():
 		return nil, errors.New("the process has ended")
 	}
-	return connect(ctx, socket, c.pid)
+	return connect(ctx, socket, c)
 }
 
 // connect makes sure that it is the process that was started, or one of its group, that listens on the socket.
-func connect(ctx context.Context, socket string, group int) (net.Conn, error) {
+func connect(ctx context.Context, socket string, c *child) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
-	if err := checkPeer(conn, group); err != nil {
+	if err := checkPeer(conn, c.pid, c.uid); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
 }
 
 // checkPeer refuses a listener of another user or process group.
-func checkPeer(conn net.Conn, group int) error {
+func checkPeer(conn net.Conn, group, user int) error {
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {
 		return fmt.Errorf("not a unix socket: %T", conn)
@@ -108,10 +107,10 @@ func checkPeer(conn net.Conn, group int) error {
 		return fmt.Errorf("has a socket of which it can't be told who listens: %w", peerErr)
 	}
 	// The kernel noted who listens when listening began, so the child is known even if it has ended meanwhile.
-	if pid == group && uid == os.Geteuid() {
+	if pid == group && uid == user {
 		return nil
 	}
-	if pgid, err := unix.Getpgid(pid); err != nil || pgid != group || uid != os.Geteuid() {
+	if pgid, err := unix.Getpgid(pid); err != nil || pgid != group || uid != user {
 		return fmt.Errorf("has process %d of uid %d listen on its socket, which is not its own (%d); a wrapper script must exec the plugin", pid, uid, group)
 	}
 	return nil

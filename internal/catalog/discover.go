@@ -25,8 +25,14 @@ type Plugin struct {
 	Path string
 	// Refused says why it is not run and how to mend that; empty: it is trusted.
 	Refused string
+	// Unlocked means that it is refused only because the lock file does not name it as it is: Lock.Guard sets it. What
+	// runs already may go on.
+	Unlocked bool
+	// Sandbox is where Describe runs it; where a provider's process runs is ProviderConfig.Sandbox.
+	Sandbox Sandbox
 
 	anchor trust // what was asked of it, asked again before every start
+	lock   *Lock // :: nil, or what else it must pass
 }
 
 // At returns the plugin at path, whatever its name. Its Refused is set as Discover would set it.

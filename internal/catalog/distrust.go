@@ -127,6 +127,10 @@ func checkConfigured(c *sdk.Configured, insecure bool) (pins, error) {
 		return held, errors.New("says it is an OpenID provider and names no issuer")
 	case !openid && c.Issuer != "":
 		return held, errors.New("names an issuer and does not say it is an OpenID provider")
+	case !slices.Contains([]string{"", sdk.ResponseTypeCode, sdk.ResponseTypeHybrid}, c.ResponseType):
+		return held, fmt.Errorf("asks for the response type %q; authd knows %q and %q", clean(shorten(c.ResponseType, nameMax)), sdk.ResponseTypeCode, sdk.ResponseTypeHybrid)
+	case c.Hybrid() && !openid:
+		return held, errors.New("asks for an ID token beside the code and is no OpenID provider, which could verify it")
 	}
 	if c.Issuer != "" {
 		u, err := webURL("issuer", c.Issuer, insecure)

@@ -21,6 +21,12 @@ func TestCheckConfigured(t *testing.T) {
 	configured := func(issuer, endpoint string, capabilities []sdk.Capability) sdk.Configured {
 		return sdk.Configured{Metadata: sdk.Metadata{Issuer: issuer}, AuthorizationEndpoint: endpoint, Capabilities: capabilities}
 	}
+	typed := func(responseType string, capabilities []sdk.Capability) sdk.Configured {
+		c := configured("https://idp.example", "https://idp.example/a", capabilities)
+		c.ResponseType = responseType
+		return c
+	}
+	oneOrigin := pins{authorize: "https://idp.example:443", issuer: "https://idp.example", declared: []string{"https://idp.example:443", "https://idp.example:443"}}
 	for _, test := range []struct {
 		name     string
 		in       sdk.Configured
@@ -40,6 +46,13 @@ func TestCheckConfigured(t *testing.T) {
 		{"insecure", configured("", "http://[fd00::1]/a", nil), true, pins{insecure: true, authorize: "http://[fd00::1]:80", declared: []string{"http://[fd00::1]:80"}}, ""},
 		{"plain http", configured("", "http://idp.example/a", nil), false, pins{}, "authorization endpoint is plain http; use https, or set insecure_http"},
 		{"loopback in a name", configured("", "http://127.0.0.1.evil.example/a", nil), false, pins{}, "plain http"},
+		{"code", typed("code", openid), false, oneOrigin, ""},
+		{"hybrid", typed("code id_token", openid), false, oneOrigin, ""},
+		{"hybrid without OpenID", sdk.Configured{Metadata: sdk.Metadata{ResponseType: "code id_token"}, AuthorizationEndpoint: "https://idp.example/a"}, false, pins{}, "no OpenID provider, which could verify it"},
+		{"implicit", typed("id_token", openid), false, pins{}, `asks for the response type "id_token"; authd knows "code" and "code id_token"`},
+		{"a token in front", typed("code id_token token", openid), false, pins{}, "asks for the response type"},
+		{"hybrid the other way round", typed("id_token code", openid), false, pins{}, "asks for the response type"},
+		{"a response type of no kind", typed("code\n"+strings.Repeat("x", 9999), openid), false, pins{}, "asks for the response type"},
 		{"nothing", configured("", "", nil), false, pins{}, "declares no authorization endpoint and takes no password"},
 		{"OpenID without issuer", configured("", "https://idp.example/a", openid), false, pins{}, "names no issuer"},
 		{"issuer without OpenID", configured("https://accounts.google.com", "https://idp.example/a", nil), false, pins{}, "does not say it is an OpenID provider"},

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -16,9 +15,9 @@ var runtimeEnv = []string{"GOMAXPROCS=2", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all"
 
 // pluginEnv is the environment of a plugin's process: what is inherited from environ, then what the operator set
 // for this provider, then what the handshake needs, each over the one before.
-func pluginEnv(environ []string, path string, extra map[string]string, handshake []string) []string {
+func pluginEnv(environ []string, script bool, extra map[string]string, handshake []string) []string {
 	allowed := inherited
-	if isScript(path) {
+	if script {
 		allowed = append([]string{"PATH"}, inherited...)
 	}
 	var env []string
@@ -32,16 +31,4 @@ func pluginEnv(environ []string, path string, extra map[string]string, handshake
 		env = append(env, fmt.Sprintf("%s=%s", name, value))
 	}
 	return append(env, handshake...)
-}
-
-// isScript tells a script from a binary.
-func isScript(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	start := make([]byte, 2)
-	n, _ := f.Read(start)
-	return string(start[:n]) == "#!"
 }

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -14,19 +13,15 @@ func TestPluginEnv(t *testing.T) {
 		"PATH=/bin", "HOME=/root", "AUTHD_SESSION_SECRET=s", "OAUTH_GITHUB_CLIENT_SECRET=s", "LD_PRELOAD=/evil.so",
 		"SSL_CERT_FILE=/ca.pem", "HTTPS_PROXY=http://proxy:3128", "TZ=UTC", "broken",
 	}
-	binary, script := "/proc/self/exe", write(t, filepath.Join(t.TempDir(), "script"))
 	want := []string{
 		"SSL_CERT_FILE=/ca.pem", "HTTPS_PROXY=http://proxy:3128", "TZ=UTC",
 		"GOMAXPROCS=2", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all", "GOMEMLIMIT=1GiB", "PLUGIN_X=1",
 	}
-	got := pluginEnv(environ, binary, map[string]string{"GOMEMLIMIT": "1GiB"}, []string{"PLUGIN_X=1"})
+	got := pluginEnv(environ, false, map[string]string{"GOMEMLIMIT": "1GiB"}, []string{"PLUGIN_X=1"})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("pluginEnv (-want +got):\n%s", diff)
 	}
-	if !slices.Contains(pluginEnv(environ, script, nil, nil), "PATH=/bin") {
+	if !slices.Contains(pluginEnv(environ, true, nil, nil), "PATH=/bin") {
 		t.Error("a script does not see PATH, so that env can't find its interpreter")
-	}
-	if isScript("/does/not/exist") {
-		t.Error("isScript of nothing is true")
 	}
 }

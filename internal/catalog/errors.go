@@ -14,11 +14,15 @@ var (
 	ErrNotReady = errors.New("not ready")
 	// ErrOverloaded means that as many calls as a provider may have are in flight.
 	ErrOverloaded = errors.New("too many calls in flight")
+	// ErrBreakerOpen means that so many calls failed that for a while none is made: CallError.RetryAfter.
+	ErrBreakerOpen = errors.New("too many calls failed")
 	// ErrUnsupported means that the provider does not have that capability.
 	ErrUnsupported = errors.New("the provider can't do that")
-	// ErrStopped means that the catalog has been stopped, or not started yet.
+	// ErrStopped means that the catalog has been stopped or not started yet, or that the provider was removed.
 	ErrStopped = errors.New("stopped")
 
+	// errUnusable means that an answer was not believed.
+	errUnusable = errors.New("unusable answer")
 	// errMisconfigured means that only the operator can help.
 	errMisconfigured = errors.New("misconfigured")
 )
@@ -76,6 +80,8 @@ type CallError struct {
 	// RetryAfter is when trying again may help; zero: not known.
 	RetryAfter time.Duration
 	Err        error
+
+	lost bool // the process ended during the call
 }
 
 // Error renders "provider github: GetToken: …".

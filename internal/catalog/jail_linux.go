@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,29 @@ func settleThread() error {
 	return nil
 }
 
+// approach makes the real user of the calling thread that of the child it is to start, since only he may set the
+// limits of a process of his. It goes on with root's rights.
+func approach(as *syscall.Credential) error {
+	const same = ^uintptr(0)
+	// The calls of package syscall are made by all threads; these are not.
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(as.Gid), same, same); errno != 0 {
+		return fmt.Errorf("its thread can't be given the group %d: %w", as.Gid, errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(as.Uid), same, same); errno != 0 {
+		return fmt.Errorf("its thread can't be given the user %d: %w", as.Uid, errno)
+	}
+	return nil
+}
+
+// forsake has the calling thread give up every right of root's, which no_new_privs then keeps from its children too.
+func forsake() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capset(&header, &make([]unix.CapUserData, 2)[0]); err != nil {
+		return fmt.Errorf("capabilities can't be given up: %w", err)
+	}
+	return nil
+}
+
 // closeOnExec keeps every file that authd has open out of the next child.
 func closeOnExec() error {
 	if unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
@@ -55,13 +79,22 @@ func closeOnExec() error {
 	return nil
 }
 
-// confine sets the limits of a child that has just been started.
-func confine(pid int) error {
-	for _, limit := range []struct {
-		name     string
-		resource int
-		value    uint64
-	}{{"RLIMIT_CORE", unix.RLIMIT_CORE, 0}, {"RLIMIT_NOFILE", unix.RLIMIT_NOFILE, 1024}} {
+// limit is one resource limit.
+type limit struct {
+	name     string
+	resource int
+	value    uint64
+}
+
+// confine sets the limits of a child that has just been started. memory is what it may have of its own, in bytes; 0:
+// as much as authd.
+func confine(pid int, memory uint64) error {
+	limits := []limit{{"RLIMIT_CORE", unix.RLIMIT_CORE, 0}, {"RLIMIT_NOFILE", unix.RLIMIT_NOFILE, 1024}}
+	if memory > 0 {
+		// Not RLIMIT_AS: a Go program reserves more addresses than it ever uses.
+		limits = append(limits, limit{"RLIMIT_DATA", unix.RLIMIT_DATA, memory})
+	}
+	for _, limit := range limits {
 		err := unix.Prlimit(pid, limit.resource, &unix.Rlimit{Cur: limit.value, Max: limit.value}, nil)
 		if err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("%s can't be set: %w", limit.name, err)
@@ -71,6 +104,15 @@ func confine(pid int) error {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
 	return nil
 }
+
+// confinement is what the kernel says of a process.
+func confinement(pid int) (noNewPrivs, filtered bool, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return strings.Contains(string(text), "\nNoNewPrivs:\t1\n"), strings.Contains(string(text), "\nSeccomp:\t2\n"), err
+}
+
+// fdPath is a path that leads to an open file, whatever it was opened by.
+func fdPath(fd uintptr) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
 // awaitExit returns when the process has ended and leaves it to be reaped, so that until then nothing else can
 // get its id.

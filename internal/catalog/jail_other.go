@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,23 @@ func isMainThread() bool { return false }
 // settleThread has nothing to prepare.
 func settleThread() error { return nil }
 
+// approach has nothing to do: no limits are set.
+func approach(*syscall.Credential) error { return nil }
+
+// forsake has nothing to give up.
+func forsake() error { return nil }
+
 // closeOnExec trusts that Go opens files close-on-exec.
 func closeOnExec() error { return nil }
 
 // confine has no way to limit another process.
-func confine(int) error { return nil }
+func confine(int, uint64) error { return nil }
+
+// confinement knows nothing of a process.
+func confinement(int) (noNewPrivs, filtered bool, err error) { return false, false, nil }
+
+// fdPath is a path that leads to an open file, whatever it was opened by.
+func fdPath(fd uintptr) string { return fmt.Sprintf("/dev/fd/%d", fd) }
 
 // awaitExit returns when the process has ended and leaves it to be reaped.
 func awaitExit(pid int) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,7 +187,7 @@ func until(t *testing.T, p *Provider, what string, ok func(Status) bool) Status 
 	t.Helper()
 	ctx := background(t)
 	for {
-		status, _, changed := p.board.read()
+		status, changed := p.board.read()
 		if ok(status) {
 			return status
 		}
@@ -271,6 +272,27 @@ func (b *logBuffer) await(t *testing.T, text string) string {
 		case <-b.written:
 		case <-ctx.Done():
 			t.Fatalf("nothing in the log holds %q:\n%s", text, b)
+		}
+	}
+}
+
+// gone waits until there is no such process, or only what its new parent has not reaped yet.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	ctx := background(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
+			return
+		}
+		if stat, err := os.ReadFile("/proc/" + itoa(pid) + "/stat"); err == nil && strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("process %d is still there", pid)
 		}
 	}
 }

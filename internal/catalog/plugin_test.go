@@ -3,9 +3,15 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/url"
 	"os"
@@ -51,6 +57,8 @@ func runPlugin(name string) {
 		untilHostEnds()
 	case "certificate":
 		shake("unix", filepath.Join(os.Getenv(plugin.EnvUnixSocketDir), "s"), strings.Repeat("A", 100))
+	case "real-certificate":
+		shake("unix", filepath.Join(os.Getenv(plugin.EnvUnixSocketDir), "s"), base64.RawStdEncoding.EncodeToString(certificate()))
 	case "tcp":
 		shake("tcp", "127.0.0.1:22", "")
 	case "outside":
@@ -82,6 +90,20 @@ func untilHostEnds() { _, _ = io.Copy(io.Discard, os.Stdin) }
 func shake(network, address, certificate string) {
 	fmt.Printf("1|1|%s|%s|grpc|%s\n", network, address, certificate)
 	untilHostEnds()
+}
+
+// certificate is one of an authority, in DER.
+func certificate() []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return der
 }
 
 // deaf listens where it says and never answers.
@@ -164,6 +186,7 @@ func testType() sdk.Type {
 			sdk.Setting{Name: "gate", Help: "file without which the identity provider is down"},
 			sdk.Setting{Name: "count", Help: "file that gets a byte per call"},
 			sdk.Setting{Name: "new", Help: "command for New"},
+			sdk.Setting{Name: "check", Help: "command for Check"},
 		),
 		New: newTestProvider,
 	}
@@ -230,6 +253,8 @@ func (p *testAuthProvider) do(ctx context.Context, command string) ([]byte, erro
 		return p.grandchild(argument)
 	case "jail":
 		return jailReport()
+	case "try":
+		return json.Marshal(map[string]string{"error": tryOut(argument)})
 	default:
 		return nil, p.fail(command)
 	}
@@ -395,6 +420,18 @@ func (p *testAuthProvider) VerifyLogoutToken(_ context.Context, token string) (*
 }
 
 func (p *testAuthProvider) Check(context.Context) ([]sdk.Diagnostic, error) {
+	switch p.Settings["check"] {
+	case "setting":
+		return []sdk.Diagnostic{{Severity: sdk.SeverityError, Setting: "client_secret", Summary: "is wrong"}}, nil
+	case "refused":
+		return nil, sdk.ConfigErrorf("client_id", "is not known there")
+	case "down":
+		return []sdk.Diagnostic{{Severity: sdk.SeverityError, Summary: "token endpoint can't be used"}}, nil
+	case "unreachable":
+		return nil, sdk.UpstreamErrorf("connection refused")
+	case "crash":
+		os.Exit(7)
+	}
 	return []sdk.Diagnostic{{Severity: sdk.SeverityWarning, Summary: "clock is\x07 off, " + p.Settings["client_secret"]}}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +29,10 @@ type launcher struct {
 	sockets *sockets
 	environ []string
 	timing  timing
+	lock    *Lock   // :: nil, or what every plugin must pass
+	kernel  *kernel // :: nil for the one that runs
+	sealed  seals
+	files   *digests
 }
 
 // process is one running plugin that has shaken hands.
@@ -44,28 +47,28 @@ type process struct {
 	health grpc_health_v1.HealthClient
 	dir    string
 	hung   atomic.Bool
-	watch  sync.WaitGroup
+
+	sandbox string // that it really is in
+	watch   sync.WaitGroup
 }
 
-// launch starts the plugin and connects to it. abort ends an attempt that waits. The error says what the plugin
-// did, in words that follow "plugin PATH".
-func (l *launcher) launch(abort context.Context, p Plugin, extra map[string]string, log *processLog) (started *process, err error) {
-	if why := p.anchor.fault(p.Path); why != "" {
-		return nil, errors.New(why)
-	}
-	path, err := filepath.EvalSymlinks(p.Path)
-	if err != nil {
-		return nil, fmt.Errorf("can't be found: %w", err)
-	}
+// launch starts the plugin in that sandbox and connects to it. abort ends an attempt that waits. The error says what
+// the plugin did, in words that follow "plugin PATH".
+func (l *launcher) launch(abort context.Context, p Plugin, box Sandbox, extra map[string]string, log *processLog) (started *process, err error) {
 	dir, err := l.sockets.make()
 	if err != nil {
 		return nil, err
 	}
-	r := &processRunner{spawner: l.spawner, dir: dir, log: log, abort: abort.Done()}
+	img, place, err := l.prepare(p, box, dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	defer img.close()
+	r := &processRunner{spawner: place, dir: dir, log: log, abort: abort.Done()}
 	client := plugin.NewClient(l.clientConfig(r, func(handshake []string) *exec.Cmd {
-		cmd := exec.Command(path)
+		cmd := img.command()
 		cmd.Dir = dir
-		cmd.Env = pluginEnv(l.environ, path, extra, append(handshake, socketDirEnv(dir)))
+		cmd.Env = pluginEnv(l.environ, img.script, extra, append(handshake, socketDirEnv(dir)))
 		return cmd
 	}))
 	conn, err := l.connect(abort, client, r)
@@ -78,6 +81,10 @@ func (l *launcher) launch(abort context.Context, p Plugin, extra map[string]stri
 		log: log, timing: l.timing, client: client, dir: dir, suspect: make(chan struct{}, 1),
 	}
 	started.watch.Go(started.watchHealth)
+	if started.sandbox, err = l.inspect(abort, started, p, img, place); err != nil {
+		started.stop()
+		return nil, err
+	}
 	return started, nil
 }
 

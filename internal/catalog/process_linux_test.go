@@ -255,27 +255,6 @@ func TestGrandchildHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// gone waits until there is no such process, or only what its new parent has not reaped yet.
-func gone(t *testing.T, pid int) {
-	t.Helper()
-	ctx := background(t)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
-			return
-		}
-		if stat, err := os.ReadFile("/proc/" + itoa(pid) + "/stat"); err == nil && strings.Contains(string(stat), ") Z ") {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("process %d is still there", pid)
-		}
-	}
-}
-
 // Threat 139: however much a plugin prints, wherever, calls are answered and authd's memory is not filled. The
 // 1 MiB without a line end on the raw standard output would block the plugin for ever with go-plugin's own reader.
 func TestFloods(t *testing.T) {

@@ -21,52 +21,74 @@ const callsMax = 64
 // interfaces. Each call has a deadline, each answer is judged before it is believed, and each error is a
 // *CallError. All methods may be called concurrently, and before Start.
 type Provider struct {
-	cfg      ProviderConfig
+	id       string
 	launcher *launcher
 	slots    *semaphore.Weighted // shared: how many are started at once
-	log      hclog.Logger
+	root     hclog.Logger
 	event    func(Event)
-	redact   *redactor
 	quota    *quota
 	board    *board
+	breakers breakers
 	calls    *semaphore.Weighted
 	inFlight atomic.Int64
-	process  atomic.Pointer[process] // the latest that was started
 	stopping atomic.Bool
-	cleanups sync.WaitGroup
 
+	changing sync.Mutex // one change of wanted at a time
+	wanted   atomic.Pointer[spec]
+	required atomic.Bool
+	telling  sync.Mutex // one event at a time
+
+	process  atomic.Pointer[process] // the latest that was to serve
+	alive    sync.Map                // :: *process → true, all that have not been stopped
+	cleanups sync.WaitGroup
 	cancel   context.CancelFunc // :: nil until run was started
 	finished chan struct{}      // closed when run has returned
 }
 
 func newProvider(cfg ProviderConfig, l *launcher, slots *semaphore.Weighted, log hclog.Logger, event func(Event)) *Provider {
-	return &Provider{
-		cfg: cfg, launcher: l, slots: slots, event: event,
-		log:    log.Named("plugin").With("provider", cfg.ID, "plugin", cfg.Plugin.Name),
-		redact: newRedactor(cfg.Secrets), quota: newQuota(), board: newBoard(), calls: semaphore.NewWeighted(callsMax),
+	p := &Provider{
+		id: cfg.ID, launcher: l, slots: slots, root: log, event: event,
+		quota: newQuota(), board: newBoard(), calls: semaphore.NewWeighted(callsMax),
 	}
+	p.breakers.reset(l.timing)
+	p.required.Store(cfg.Required)
+	p.wanted.Store(newSpec(cfg, log, nil))
+	return p
 }
 
 // ID returns the provider's id.
-func (p *Provider) ID() string { return p.cfg.ID }
+func (p *Provider) ID() string { return p.id }
 
 // Type returns the name of the type it is configured as.
-func (p *Provider) Type() string { return p.cfg.Type }
+func (p *Provider) Type() string { return p.wanted.Load().cfg.Type }
 
 // Required reports whether authd counts as ready without it.
-func (p *Provider) Required() bool { return p.cfg.Required }
+func (p *Provider) Required() bool { return p.required.Load() }
+
+// Config returns the configuration that calls are answered with. While a change of it is being brought about, or has
+// failed, that is still the one before; without a process it is the one that was asked for last.
+func (p *Provider) Config() ProviderConfig {
+	if in := p.board.ready(); in != nil {
+		return in.spec.cfg
+	}
+	return p.wanted.Load().cfg
+}
 
 // Ready reports whether a call would be answered now.
 func (p *Provider) Ready() bool { return p.board.ready() != nil }
 
 // Status returns where the provider stands.
 func (p *Provider) Status() Status {
-	status, _, _ := p.board.read()
+	status, _ := p.board.read()
 	return p.live(status)
 }
 
 func (p *Provider) live(s Status) Status {
 	s.InFlight, s.LinesDropped = int(p.inFlight.Load()), p.quota.dropped.Load()
+	s.BreakerOpenUntil = p.breakers.openUntil()
+	if proc := p.process.Load(); proc != nil && proc.pid == s.PID {
+		s.Sandbox = proc.sandbox
+	}
 	return s
 }
 
@@ -82,14 +104,14 @@ func (p *Provider) Configured() (sdk.Configured, bool) {
 // WaitReady returns when the provider is ready, or with the reason when it can't become ready by itself or ctx ends.
 func (p *Provider) WaitReady(ctx context.Context) error {
 	for {
-		status, _, changed := p.board.read()
+		status, changed := p.board.read()
 		switch {
 		case p.board.ready() != nil:
 			return nil
 		case status.State == StateMisconfigured, status.State == StateRefused:
 			return errors.New(status.Problem)
 		case p.stopping.Load():
-			return fmt.Errorf("provider %s: %w", p.cfg.ID, ErrStopped)
+			return fmt.Errorf("provider %s: %w", p.id, ErrStopped)
 		}
 		select {
 		case <-changed:
@@ -103,7 +125,7 @@ func (p *Provider) WaitReady(ctx context.Context) error {
 // own parameters for it. Made again once if the process dies.
 func (p *Provider) AuthorizeParams(ctx context.Context, in sdk.AuthorizeRequest) (sdk.AuthorizeParams, error) {
 	return do(ctx, p, method[sdk.AuthorizeParams]{
-		name: "AuthorizeParams", timeout: p.launcher.timing.authorize, again: true,
+		name: "AuthorizeParams", upstream: starts, timeout: p.launcher.timing.authorize, again: true,
 		call: func(ctx context.Context, c *sdk.Client) (sdk.AuthorizeParams, error) {
 			return c.AuthorizeParams(ctx, in)
 		},
@@ -114,7 +136,7 @@ func (p *Provider) AuthorizeParams(ctx context.Context, in sdk.AuthorizeRequest)
 // GetToken redeems an authorization code. Never made twice: a code is good for one attempt.
 func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
 	return do(ctx, p, method[*sdk.Token]{
-		name: "GetToken", timeout: p.launcher.timing.call,
+		name: "GetToken", upstream: asks, timeout: p.launcher.timing.call,
 		call:  func(ctx context.Context, c *sdk.Client) (*sdk.Token, error) { return c.GetToken(ctx, in) },
 		check: func(_ *instance, out *sdk.Token) error { return checkToken(out) },
 	})
@@ -123,7 +145,7 @@ func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Toke
 // GetUserInfo turns a token into a user. Made again once if the process dies.
 func (p *Provider) GetUserInfo(ctx context.Context, in *sdk.Token) (*sdk.User, error) {
 	return do(ctx, p, method[*sdk.User]{
-		name: "GetUserInfo", timeout: p.launcher.timing.call, again: true,
+		name: "GetUserInfo", upstream: asks, timeout: p.launcher.timing.call, again: true,
 		call:  func(ctx context.Context, c *sdk.Client) (*sdk.User, error) { return c.GetUserInfo(ctx, in) },
 		check: func(_ *instance, out *sdk.User) error { return checkUser(out) },
 	})
@@ -132,7 +154,7 @@ func (p *Provider) GetUserInfo(ctx context.Context, in *sdk.Token) (*sdk.User, e
 // RefreshToken renews a token. Never made twice: a refresh token may be good for one attempt.
 func (p *Provider) RefreshToken(ctx context.Context, in *sdk.Token) (*sdk.Token, error) {
 	return do(ctx, p, method[*sdk.Token]{
-		name: "RefreshToken", timeout: p.launcher.timing.call, needs: sdk.CapabilityRefresh,
+		name: "RefreshToken", upstream: asks, timeout: p.launcher.timing.call, needs: sdk.CapabilityRefresh,
 		call:  func(ctx context.Context, c *sdk.Client) (*sdk.Token, error) { return c.RefreshToken(ctx, in) },
 		check: func(_ *instance, out *sdk.Token) error { return checkToken(out) },
 	})
@@ -141,7 +163,7 @@ func (p *Provider) RefreshToken(ctx context.Context, in *sdk.Token) (*sdk.Token,
 // RevokeToken ends a token at the identity provider.
 func (p *Provider) RevokeToken(ctx context.Context, in *sdk.Token) error {
 	_, err := do(ctx, p, method[struct{}]{
-		name: "RevokeToken", timeout: p.launcher.timing.call, needs: sdk.CapabilityRevocation,
+		name: "RevokeToken", upstream: asks, timeout: p.launcher.timing.call, needs: sdk.CapabilityRevocation,
 		call: func(ctx context.Context, c *sdk.Client) (struct{}, error) { return struct{}{}, c.RevokeToken(ctx, in) },
 	})
 	return err
@@ -160,7 +182,7 @@ func (p *Provider) EndSession(ctx context.Context, in sdk.EndSessionRequest) (st
 // PasswordLogin exchanges a name and a password for a token.
 func (p *Provider) PasswordLogin(ctx context.Context, in sdk.Credentials) (*sdk.Token, error) {
 	return do(ctx, p, method[*sdk.Token]{
-		name: "PasswordLogin", timeout: p.launcher.timing.call, needs: sdk.CapabilityPassword,
+		name: "PasswordLogin", upstream: asks, timeout: p.launcher.timing.call, needs: sdk.CapabilityPassword,
 		call:  func(ctx context.Context, c *sdk.Client) (*sdk.Token, error) { return c.PasswordLogin(ctx, in) },
 		check: func(_ *instance, out *sdk.Token) error { return checkToken(out) },
 	})

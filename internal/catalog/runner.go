@@ -24,7 +24,7 @@ import (
 //
 // Start does all that may fail, the handshake among it, and go-plugin is only shown a line that has been judged.
 type processRunner struct {
-	spawner *spawner
+	spawner starter
 	cmd     *exec.Cmd
 	dir     string // for its socket
 	log     *processLog
@@ -83,7 +83,7 @@ func (r *processRunner) accept(ctx context.Context, line string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := connect(ctx, socket, r.child.pid)
+	conn, err := connect(ctx, socket, r.child)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.socket, r.line, r.first = socket, accepted, conn

@@ -30,6 +30,7 @@ func TestStartFails(t *testing.T) {
 		{"junk", quick(), []string{`printed "Hello from my plugin!" instead of the handshake`, "log to standard error"}},
 		{"endless", quick(), []string{"printed more than 4096 bytes without a line end"}},
 		{"certificate", quick(), []string{"sent a certificate in the sixth field"}},
+		{"real-certificate", quick(), []string{"sent a certificate in the sixth field"}},
 		{"tcp", quick(), []string{"listens on tcp 127.0.0.1:22, not on a unix socket"}},
 		{"outside", quick(), []string{"listens on /var/run/docker.sock, outside its directory"}},
 		{"protocol2", quick(), []string{"speaks protocol 2 and this authd speaks 1; upgrade whichever is older"}},
@@ -40,7 +41,7 @@ func TestStartFails(t *testing.T) {
 			c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, test.plugin, "p")}, RestartBackoff: time.Hour, timing: test.timing})
 			p := provider(t, c, "p")
 			got := until(t, p, "in backoff", func(s Status) bool { return s.State == StateBackoff })
-			for _, want := range append(test.want, "provider p: plugin "+p.cfg.Plugin.Path+" ") {
+			for _, want := range append(test.want, "provider p: plugin "+p.Config().Plugin.Path+" ") {
 				if !strings.Contains(got.Problem, want) {
 					t.Errorf("problem = %q, want it to hold %q", got.Problem, want)
 				}
@@ -81,10 +82,12 @@ func TestStartScript(t *testing.T) {
 // A plugin that ends between handshake and connection costs no goroutine and no directory, however often (the
 // first is what goleak proves in TestMain).
 func TestStartLeavesNothing(t *testing.T) {
+	span := quick()
+	span.window = 1 // never quarantined
 	for _, plugin := range []string{"drops", "accepts"} {
 		t.Run(plugin, func(t *testing.T) {
 			dir := shortDir(t)
-			c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, plugin, "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1})
+			c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, plugin, "p")}, SocketDir: dir, RestartBackoff: 1, MaxRestartBackoff: 1, timing: span})
 			p := provider(t, c, "p")
 			got := until(t, p, "restarted often", func(s Status) bool { return s.Restarts >= 40 })
 			if !strings.Contains(got.Problem, "exited with status 0") {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,14 +32,20 @@ func (t trust) fault(path string) string {
 	if err != nil {
 		return fmt.Sprintf("can't be looked at: %v", err)
 	}
+	return t.judge(real, info, real)
+}
+
+// judge says what is wrong with a file that lies at real. attributes is a path by which the file itself is reached:
+// real, or that of a file descriptor.
+func (t trust) judge(real string, info fs.FileInfo, attributes string) string {
 	switch {
 	case !info.Mode().IsRegular():
 		return "is not a regular file; put the executable itself there"
 	case info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0:
 		return "is setuid or setgid; run chmod ug-s " + real
-	case hasCapabilities(real):
+	case hasCapabilities(attributes):
 		return "has file capabilities; run setcap -r " + real
-	case unix.Access(real, unix.X_OK) != nil:
+	case unix.Access(attributes, unix.X_OK) != nil:
 		return "is not executable; run chmod +x " + real
 	}
 	if t.insecure {
@@ -48,6 +55,28 @@ func (t trust) fault(path string) string {
 		return why
 	}
 	return t.directories(filepath.Dir(real))
+}
+
+// open opens the file at path for reading and judges what it has opened, so that it does not matter what is put at
+// the path later.
+func (t trust) open(path string) (*os.File, error) {
+	real, err := t.resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	// Without O_NONBLOCK a pipe in its place would be waited for.
+	f, err := os.OpenFile(real, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("can't be opened: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("can't be looked at: %w", err), f.Close())
+	}
+	if why := t.judge(real, info, fdPath(f.Fd())); why != "" {
+		return nil, errors.Join(errors.New(why), f.Close())
+	}
+	return f, nil
 }
 
 // resolve follows symbolic links, as long as they stay inside the plugins directory.

@@ -19,7 +19,8 @@
 //	lines.go      key → line                        environ.go    AUTHD_* into the types
 //	secret.go     KEY_file                          fault.go      Fault, Faults, "did you mean"
 //	validate.go   what must hold                    urls.go       URLs, origins, listen addresses
-//	tables.go     rules for [[providers]], [[apps]], [[clients]]
+//	tables.go     rules for [[providers]], [[clients]]
+//	apps.go       rules for [[apps]]
 //	resolve.go    tables + environment → providers  resolveenv.go which names count for a provider
 //	print.go      the effective configuration       schema.go     JSON Schema for editors
 package config

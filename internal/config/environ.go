@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,6 +15,8 @@ const (
 	envPrefix     = "AUTHD_"
 	envFileSuffix = "_FILE"
 	envPrompt     = "OAUTH_PROMPT" // Chainlit's name for login.prompt
+	// envChainlitURL is where Chainlit is reached, which is where authd is that stands in for its sign-in.
+	envChainlitURL = "CHAINLIT_URL"
 
 	// maxTables bounds the index in AUTHD_PROVIDERS_<n>_…: a slip of the finger must not make a million tables.
 	maxTables = 100
@@ -41,6 +44,10 @@ func (l *loader) decodeEnviron(env map[string]string) {
 		l.cfg.Login.Prompt = prompt
 		l.cfg.origins["login.prompt"] = Origin{Env: envPrompt}
 	}
+	_, said := env[envPrefix+"SERVER_PUBLIC_URL"]
+	if u := env[envChainlitURL]; u != "" && l.cfg.Server.PublicURL == "" && !said {
+		l.chainlitURL(u)
+	}
 	var names []string
 	for name := range env {
 		if strings.HasPrefix(name, envPrefix) && !foreignEnv.MatchString(name) {
@@ -59,6 +66,19 @@ func (l *loader) decodeEnviron(env map[string]string) {
 			l.unknownEnv(name)
 		}
 	}
+}
+
+// chainlitURL takes Chainlit's own name for server.public_url, when nothing else says it. The origin counts: authd
+// has the routes of /auth there, whatever path Chainlit has.
+func (l *loader) chainlitURL(text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		l.envFault(envChainlitURL, "is not an http(s) URL", "unset it, and set server.public_url to where browsers reach authd")
+		return
+	}
+	l.cfg.Server.PublicURL = u.Scheme + "://" + u.Host
+	l.cfg.origins["server.public_url"] = Origin{Env: envChainlitURL}
+	l.warn("server.public_url is not set: using " + l.cfg.Server.PublicURL + " of " + envChainlitURL + ", where the proxy must send /auth/ to authd; set server.public_url to where browsers reach authd")
 }
 
 type envVariable struct {

@@ -115,6 +115,42 @@ func TestEnvironmentFaults(t *testing.T) {
 	}
 }
 
+// Chainlit's name for its own address stands in for server.public_url until somebody says that.
+func TestChainlitURL(t *testing.T) {
+	for _, test := range []struct {
+		document string
+		environ  []string
+		want     string
+		warns    bool
+	}{
+		{"", []string{"CHAINLIT_URL=https://chat.example.com"}, "https://chat.example.com", true},
+		{"", []string{"CHAINLIT_URL=https://chat.example.com/"}, "https://chat.example.com", true},
+		{"", []string{"CHAINLIT_URL=https://chat.example.com:8443/bot"}, "https://chat.example.com:8443", true},
+		{"", []string{"CHAINLIT_URL=http://localhost:8000"}, "http://localhost:8000", true},
+		{"", []string{"CHAINLIT_URL="}, "http://127.0.0.1:4180", false},
+		{minimal, []string{"CHAINLIT_URL=https://chat.example.com"}, "https://auth.example.com", false},
+		{"", []string{"CHAINLIT_URL=https://chat.example.com", "AUTHD_SERVER_PUBLIC_URL=https://sso.example.com"}, "https://sso.example.com", false},
+		{"", []string{"CHAINLIT_URL=https://chat.example.com", "AUTHD_SERVER_PUBLIC_URL="}, "http://127.0.0.1:4180", false},
+	} {
+		c := load(t, test.document, test.environ...)
+		warnings := strings.Join(c.Warnings, "\n")
+		if c.Server.PublicURL != test.want || strings.Contains(warnings, "CHAINLIT_URL") != test.warns {
+			t.Errorf("%q: public_url %q, warnings %q; want %q", test.environ, c.Server.PublicURL, warnings, test.want)
+		}
+		if test.warns && !strings.Contains(warnings, "set server.public_url to where browsers reach authd") {
+			t.Errorf("%q: the warning does not name the mend: %q", test.environ, warnings)
+		}
+	}
+	for value, want := range map[string]string{
+		"chat.example.com":        "CHAINLIT_URL: is not an http(s) URL; unset it, and set server.public_url to where browsers reach authd",
+		"http://chat.example.com": `CHAINLIT_URL: "http://chat.example.com" sends logins in clear over the network; use https; plain http is for loopback only`,
+	} {
+		if got := faultsOf(t, "", "CHAINLIT_URL="+value); len(got) != 1 || got[0] != want {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestPairsInEnvironment(t *testing.T) {
 	got := faultsOf(t, minimal, "AUTHD_PROVIDERS_0_ID=a", "AUTHD_PROVIDERS_0_AUTHORIZE_PARAMS=novalue")
 	want := []string{"AUTHD_PROVIDERS_0_AUTHORIZE_PARAMS: must be written as name=value,name=value"}

@@ -27,6 +27,11 @@ allow = 'user.email.endsWith("@example.org")'
 [admin]
 token = "sixteen-bytes-or-more"
 pprof = true
+[plugins]
+lock_file           = "plugins.lock"
+sandbox             = "strict"
+sandbox_best_effort = true
+memory_limit        = "512MiB"
 [log]
 level  = "debug"
 format = "json"
@@ -41,10 +46,14 @@ prompt           = "consent"
 authorize_params = { allow_signup = "false" }
 identifier       = "preferred_username"
 allow            = 'claims.hd == "example.org"'
+claims           = { email = "claims.mail", groups = "claims.roles" }
 required         = true
 callback_path    = "/oauth2callback"
 insecure_http    = true
 ca_file          = "ca.pem"
+sandbox          = "off"
+run_as           = "nobody"
+egress_ports     = [8443, 9443]
 client_id        = "Iv1.0123"
 client_secret    = "github-client-secret"
 port             = 8080
@@ -57,8 +66,9 @@ pass_access_token = true
 path   = "/public/*"
 public = true
 [[apps.rules]]
-path  = "/admin/*"
-allow = '"admins" in user.groups'
+path    = "/admin/*"
+methods = ["GET", "POST"]
+allow   = '"admins" in user.groups'
 
 [[clients]]
 id                        = "streamlit"

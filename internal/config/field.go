@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -87,6 +88,8 @@ func setText(v reflect.Value, text string) error {
 		*target = splitList(text)
 	case *OneOrMore:
 		*target = splitList(text)
+	case *Ports:
+		return setPorts(target, splitList(text))
 	case *map[string]string:
 		return setPairs(target, text)
 	default:
@@ -166,11 +169,31 @@ func setTOML(v reflect.Value, value any) error {
 			return nil
 		}
 		return setStrings((*[]string)(target), value)
+	case *Ports:
+		list, ok := value.([]any)
+		if !ok {
+			return fmt.Errorf("must be a list of ports in brackets, not %s", kindOf(value))
+		}
+		return setPorts(target, list)
 	case *map[string]string:
 		return setStringMap(target, value)
 	default:
 		return fmt.Errorf("must be a table, not %s", kindOf(value))
 	}
+	return nil
+}
+
+// setPorts reads ports in either form.
+func setPorts[T any](target *Ports, list []T) error {
+	ports := make(Ports, len(list))
+	for i, element := range list {
+		port, err := strconv.ParseUint(fmt.Sprint(element), 10, 16)
+		if err != nil || port == 0 {
+			return fmt.Errorf("must hold ports between 1 and 65535, such as [8443]")
+		}
+		ports[i] = uint16(port)
+	}
+	*target = ports
 	return nil
 }
 

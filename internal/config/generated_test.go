@@ -129,6 +129,9 @@ func makeSchema(t *testing.T, docs comments) string {
 			switch typ {
 			case reflect.TypeFor[time.Duration]():
 				return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}
+			case reflect.TypeFor[Ports]():
+				port := &jsonschema.Schema{Type: "integer", Minimum: "1", Maximum: "65535"}
+				return &jsonschema.Schema{Type: "array", Items: port}
 			case reflect.TypeFor[OneOrMore]():
 				one := &jsonschema.Schema{Type: "string"}
 				return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
@@ -315,7 +318,7 @@ func writeKey(b *strings.Builder, docs comments, path, env string, typ reflect.T
 	kind := map[reflect.Type]string{
 		reflect.TypeFor[string](): "string", reflect.TypeFor[bool](): "true or false", reflect.TypeFor[time.Duration](): "duration",
 		reflect.TypeFor[[]string](): "list of strings", reflect.TypeFor[OneOrMore](): "string or list of strings",
-		reflect.TypeFor[map[string]string](): "table of strings",
+		reflect.TypeFor[map[string]string](): "table of strings", reflect.TypeFor[Ports](): "list of ports",
 	}[f.typ]
 	def := cmp.Or(f.def, map[bool]string{true: "false"}[f.typ.Kind() == reflect.Bool])
 	if def != "" {

@@ -70,6 +70,7 @@ func TestLoadNothing(t *testing.T) {
 		Store:   Store{URL: "file:authd.db"},
 		Session: Session{CookieName: "authd", Lifetime: 720 * time.Hour, IdleTimeout: 168 * time.Hour},
 		Login:   Login{Title: "Sign in"},
+		Plugins: Plugins{Sandbox: "basic"},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 	if diff := cmp.Diff(want, c, values()); diff != "" {
@@ -99,17 +100,20 @@ func TestLoadEverything(t *testing.T) {
 			Title: "Come in", Logo: "/logo.svg", Auto: true, Prompt: "login consent",
 			ReturnToAllow: []string{"https://*.example.com", "https://app.example.net:8443", "http://localhost:3000"},
 		},
-		Access: Access{Allow: `user.email.endsWith("@example.org")`},
-		Admin:  Admin{Token: "sixteen-bytes-or-more", Pprof: true},
-		Log:    Log{Level: "debug", Format: "json"},
+		Access:  Access{Allow: `user.email.endsWith("@example.org")`},
+		Admin:   Admin{Token: "sixteen-bytes-or-more", Pprof: true},
+		Log:     Log{Level: "debug", Format: "json"},
+		Plugins: Plugins{LockFile: "plugins.lock", Sandbox: "strict", SandboxBestEffort: true, MemoryLimit: "512MiB"},
 		Providers: []ProviderTable{{
 			ID: "github", Type: "github", Label: "GitHub", Icon: "icons/github.svg", Scopes: []string{"read:user", "user:email"},
 			Prompt: "consent", AuthorizeParams: map[string]string{"allow_signup": "false"}, Identifier: "preferred_username",
-			Allow: `claims.hd == "example.org"`, Required: true, CallbackPath: "/oauth2callback", InsecureHTTP: true, CAFile: "ca.pem",
+			Claims: map[string]string{"email": "claims.mail", "groups": "claims.roles"},
+			Allow:  `claims.hd == "example.org"`, Required: true, CallbackPath: "/oauth2callback", InsecureHTTP: true, CAFile: "ca.pem",
+			Sandbox: "off", RunAs: "nobody", EgressPorts: Ports{8443, 9443},
 			Settings: map[string]string{"client_id": "Iv1.0123", "client_secret": "github-client-secret", "port": "8080", "tls": "true"},
 		}},
 		Apps: []App{{Host: "app.example.com", PassAccessToken: true, Rules: []Rule{
-			{Path: "/public/*", Public: true}, {Path: "/admin/*", Allow: `"admins" in user.groups`},
+			{Path: "/public/*", Public: true}, {Path: "/admin/*", Methods: []string{"GET", "POST"}, Allow: `"admins" in user.groups`},
 		}}},
 		Clients: []Client{{
 			ID: "streamlit", Secret: "client-secret-of-streamlit", RedirectURIs: []string{"https://app.example.com/oauth2callback"},

@@ -34,8 +34,8 @@ func (c *Config) Print(w io.Writer, providers []Provider, types []sdk.Type) erro
 func (p Provider) table(types []sdk.Type) ProviderTable {
 	table := ProviderTable{
 		ID: p.ID, Type: p.Type, Label: p.Label, Scopes: p.Scopes, Prompt: p.Prompt, AuthorizeParams: p.AuthorizeParams,
-		Identifier: p.Identifier, Allow: p.Allow, Required: p.Required, CallbackPath: p.CallbackPath, InsecureHTTP: p.InsecureHTTP,
-		Settings: map[string]string{},
+		Identifier: p.Identifier, Allow: p.Allow, Claims: p.Claims, Required: p.Required, CallbackPath: p.CallbackPath, InsecureHTTP: p.InsecureHTTP,
+		Sandbox: p.Sandbox, RunAs: p.RunAs, EgressPorts: p.EgressPorts, Settings: map[string]string{},
 	}
 	i := slices.IndexFunc(types, func(t sdk.Type) bool { return t.Name == p.Type })
 	for name, value := range p.Settings {
@@ -137,6 +137,8 @@ func tomlValue(v reflect.Value) string {
 		return "{ " + strings.Join(pairs, ", ") + " }"
 	case bool:
 		return fmt.Sprint(value)
+	case Ports:
+		return strings.ReplaceAll(fmt.Sprint([]uint16(value)), " ", ", ")
 	}
 	elements := make([]string, v.Len())
 	for i := range elements {

@@ -50,6 +50,9 @@ title = "Say \"hi\"\u0009to \\ us \u0007"
 
 [admin]
 
+[plugins]
+sandbox = "basic"
+
 [log]
 level = "info"
 format = "text"

@@ -30,6 +30,8 @@ type Provider struct {
 	Identifier string
 	// Allow is the provider's own rule (CEL); empty: none.
 	Allow string
+	// Claims are the expressions (CEL) that replace fields of the user, by field; nil: none.
+	Claims map[string]string
 	// Required makes authd not ready without it.
 	Required bool
 	// CallbackPath of the redirect URI, with the id filled in.
@@ -38,6 +40,9 @@ type Provider struct {
 	InsecureHTTP bool
 	// CAPEM holds further certificate authorities; nil: none.
 	CAPEM []byte
+	// Sandbox, RunAs and EgressPorts are what its table says of its process; see [Config.Confinement].
+	Sandbox, RunAs string
+	EgressPorts    []uint16
 	// Problems keep the provider from being run, each with how to mend it. Empty: it can be started.
 	Problems []sdk.Diagnostic
 	// Warnings do not.
@@ -90,8 +95,10 @@ func (d *draft) resolve(c *Config, types []sdk.Type, env map[string]string) {
 	table := d.table
 	d.out.ID, d.out.Type, d.out.Label, d.out.Origin = table.ID, table.Type, table.Label, d.origin
 	d.out.AuthorizeParams, d.out.Allow, d.out.Required = maps.Clone(table.AuthorizeParams), table.Allow, table.Required
+	d.out.Claims = maps.Clone(table.Claims)
 	d.out.InsecureHTTP, d.out.Identifier, d.out.Scopes = table.InsecureHTTP, table.Identifier, slices.Clone(table.Scopes)
 	d.out.CallbackPath, _ = callbackPath(table.CallbackPath, table.ID)
+	d.out.Sandbox, d.out.RunAs, d.out.EgressPorts = table.Sandbox, table.RunAs, slices.Clone(table.EgressPorts)
 	d.readFiles()
 
 	i := slices.IndexFunc(types, func(t sdk.Type) bool { return t.Name == table.Type })
@@ -217,7 +224,7 @@ func (d *draft) shareScopes(t sdk.Type) {
 
 // hint adds to the problem of an unknown setting which one may have been meant.
 func (d *draft) hint(t sdk.Type, problem sdk.Diagnostic) sdk.Diagnostic {
-	candidates := []string{"label", "icon", "scopes", "prompt", "authorize_params", "identifier", "allow", "required", "callback_path", "insecure_http", "ca_file"}
+	candidates := []string{"label", "icon", "scopes", "prompt", "authorize_params", "identifier", "allow", "claims", "required", "callback_path", "insecure_http", "ca_file", "sandbox", "run_as", "egress_ports"}
 	for _, s := range t.Settings {
 		if s.Name == problem.Setting {
 			return problem

@@ -91,6 +91,9 @@ client_id = "id"
 client_secret_file = "`+dir+`/secret"
 realm = "main"
 base_url = "https://keycloak.example.com"
+[providers.claims]
+groups = "claims.roles"
+name = 'claims.given + " " + claims.family'
 `, "OAUTH_PROMPT=consent", "OAUTH_CORP_PROMPT=select_account")
 	want := []Provider{{
 		ID: "corp", Type: "keycloak", Label: "Our SSO", Icon: "<svg>mine</svg>",
@@ -98,6 +101,7 @@ base_url = "https://keycloak.example.com"
 		SecretValues: []string{"from-file"}, Scopes: []string{"openid"}, Prompt: "login", AuthorizeParams: map[string]string{"kc_idp_hint": "ad"},
 		Identifier: "sub", Allow: `claims.hd == "example.org"`, Required: true, CallbackPath: "/oauth2callback", InsecureHTTP: true,
 		CAPEM: []byte("PEM"), Origin: "authd.toml:3",
+		Claims: map[string]string{"groups": "claims.roles", "name": `claims.given + " " + claims.family`},
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("Resolve (-want +got):\n%s", diff)

@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"net"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -59,10 +59,33 @@ func (k checker) provider(at string, p *ProviderTable) {
 		k.fault(at+".scopes", "has an element that is not one scope", `write each scope on its own: ["openid", "email"]`)
 	}
 	k.found(at+".prompt", checkPrompt(p.Prompt))
+	if strings.ContainsFunc(p.RunAs, func(r rune) bool { return r <= ' ' || r == ':' }) {
+		k.fault(at+".run_as", quoted(p.RunAs)+" is not the name of a user", "use a name, or a number, that the system knows")
+	}
 	k.authorizeParams(at+".authorize_params", p.AuthorizeParams)
+	k.claims(at+".claims", p.Claims)
 	for name := range p.Settings {
 		k.setting(at, p, name)
 	}
+}
+
+// claims looks at the names alone: the expressions are compiled with the other rules.
+func (k checker) claims(at string, claims map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		switch {
+		case name == "sub":
+			k.fault(join(at, name), "can't be mapped: who somebody is stays with the provider", "remove it")
+		case !slices.Contains(claimFields(), name):
+			k.fault(join(at, name), "is not a field that can be mapped", "use one of "+strings.Join(claimFields(), ", "))
+		case strings.TrimSpace(claims[name]) == "":
+			k.fault(join(at, name), "is empty", "remove it to keep what the provider says")
+		}
+	}
+}
+
+// claimFields are the fields of a user that claims may replace.
+func claimFields() []string {
+	return []string{"email", "email_verified", "groups", "name", "preferred_username"}
 }
 
 // authorizeParams keeps out the parameters on which the safety of a login rests, and the request object (RFC 9101),
@@ -87,48 +110,6 @@ func (k checker) setting(at string, p *ProviderTable, name string) {
 		if _, both := p.Settings[base]; both {
 			k.fault(join(at, base), "and "+name+" are both set", "keep one of them")
 		}
-	}
-}
-
-func (k checker) apps() {
-	seen := map[string]bool{}
-	for i, app := range k.cfg.Apps {
-		at := fmt.Sprintf("apps[%d]", i)
-		k.found(at+".host", checkAppHost(app.Host))
-		if seen[app.Host] && app.Host != "" {
-			k.fault(at+".host", quoted(app.Host)+" has an [[apps]] table already", "put all rules of a host into one table")
-		}
-		seen[app.Host] = true
-		for j, rule := range app.Rules {
-			k.rule(fmt.Sprintf("%s.rules[%d]", at, j), rule)
-		}
-	}
-}
-
-func checkAppHost(text string) problem {
-	const example = "write it like app.example.com"
-	if text == "" {
-		return problemf(example, "is not set")
-	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		host, port = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), ""
-	}
-	if p := checkHostPort("", host, port, text); p != (problem{}) {
-		return problemf(example+" or app.example.com:8443", "%s is not a host", quoted(text))
-	}
-	return problem{}
-}
-
-func (k checker) rule(at string, rule Rule) {
-	if !strings.HasPrefix(rule.Path, "/") {
-		k.fault(at+".path", quoted(rule.Path)+" does not start with /", `write it like "/admin/*"`)
-	}
-	if star := strings.Index(rule.Path, "*"); star >= 0 && star != len(rule.Path)-1 {
-		k.fault(at+".path", quoted(rule.Path)+" has a * before its end", `a * may only be the last character, as in "/admin/*"`)
-	}
-	if rule.Public && rule.Allow != "" {
-		k.fault(at+".allow", "is set for a public path, where it is never asked", "remove public or allow")
 	}
 }
 

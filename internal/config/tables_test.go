@@ -63,6 +63,27 @@ func TestAuthorizeParamsAreAuthds(t *testing.T) {
 	}
 }
 
+// Which fields a mapping may replace is known without compiling it; who somebody is stays with the provider.
+func TestClaimsNameFields(t *testing.T) {
+	for name, want := range map[string]string{
+		"email": "", "email_verified": "", "groups": "", "name": "", "preferred_username": "",
+		"sub":     "providers[0].claims.sub: can't be mapped: who somebody is stays with the provider",
+		"picture": "providers[0].claims.picture: is not a field that can be mapped",
+		"Email":   "providers[0].claims.Email: is not a field that can be mapped",
+	} {
+		got := strings.Join(spoiled(func(c *Config) {
+			c.Providers = []ProviderTable{{ID: "a", Claims: map[string]string{name: "claims.x"}}}
+		}), " ")
+		if got != want {
+			t.Errorf("claims.%s: got %q, want %q", name, got, want)
+		}
+	}
+	got := spoiled(func(c *Config) { c.Providers = []ProviderTable{{ID: "a", Claims: map[string]string{"name": " "}}} })
+	if len(got) != 1 || got[0] != "providers[0].claims.name: is empty" {
+		t.Errorf("an empty expression: %q", got)
+	}
+}
+
 func TestCallbackPath(t *testing.T) {
 	for path, want := range map[string]string{
 		"":                               "/auth/oauth/corp/callback",
@@ -90,34 +111,6 @@ func TestCallbackPath(t *testing.T) {
 		}
 		expect(t, path, spoiled(func(c *Config) { c.Providers = []ProviderTable{{ID: "corp", CallbackPath: path}} }), fault)
 	}
-}
-
-func TestApps(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		app  App
-		want string
-	}{
-		{"host", App{Host: "app.example.com"}, ""},
-		{"host and port", App{Host: "app.example.com:8443"}, ""},
-		{"address", App{Host: "192.0.2.7"}, ""},
-		{"address in brackets", App{Host: "[2001:db8::1]"}, ""},
-		{"rules", App{Host: "a.example.com", Rules: []Rule{{Path: "/*", Public: true}, {Path: "/", Allow: "true"}}}, ""},
-		{"no host", App{}, "apps[0].host: is not set"},
-		{"URL", App{Host: "https://app.example.com"}, "is not a host"},
-		{"upper case", App{Host: "App.example.com"}, "is not a host"},
-		{"wildcard", App{Host: "*.example.com"}, "is not a host"},
-		{"path", App{Host: "app.example.com/x"}, "is not a host"},
-		{"port", App{Host: "app.example.com:http"}, "is not a host"},
-		{"relative path", App{Host: "a.example.com", Rules: []Rule{{Path: "admin"}}}, "does not start with /"},
-		{"no path", App{Host: "a.example.com", Rules: []Rule{{}}}, "apps[0].rules[0].path"},
-		{"star inside", App{Host: "a.example.com", Rules: []Rule{{Path: "/*/admin"}}}, "has a * before its end"},
-		{"two stars", App{Host: "a.example.com", Rules: []Rule{{Path: "/a**"}}}, "has a * before its end"},
-		{"public and a rule", App{Host: "a.example.com", Rules: []Rule{{Path: "/", Public: true, Allow: "true"}}}, "is set for a public path"},
-	} {
-		expect(t, test.name, spoiled(func(c *Config) { c.Apps = []App{test.app} }), test.want)
-	}
-	expect(t, "twice", spoiled(func(c *Config) { c.Apps = []App{{Host: "a.example.com"}, {Host: "a.example.com"}} }), "has an [[apps]] table already")
 }
 
 func TestClients(t *testing.T) {

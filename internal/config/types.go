@@ -16,13 +16,15 @@ type Config struct {
 	Access Access `toml:"access"`
 	// Admin guards the admin listener.
 	Admin Admin `toml:"admin"`
+	// Plugins says which plugins may be run, and what their processes may do.
+	Plugins Plugins `toml:"plugins"`
 	// Log says what authd writes on standard error.
 	Log Log `toml:"log"`
 	// Providers are the identity providers that people sign in with, in the order of the page. None: those that the
 	// environment switches on.
 	Providers []ProviderTable `toml:"providers"`
-	// Apps are the sites behind forward auth. None: every site, for everybody whom access.allow lets in.
-	// They have no effect in this version.
+	// Apps are the sites behind forward auth, each with its rules. None: every site, for everybody whom access.allow
+	// lets in. As soon as there is one, a host that no app has is refused.
 	Apps []App `toml:"apps"`
 	// Clients are the applications that use authd as their OpenID Provider. None: nobody can. They have no effect in
 	// this version.
@@ -110,6 +112,24 @@ type Admin struct {
 	Pprof bool `toml:"pprof"`
 }
 
+// Plugins is the table [plugins].
+type Plugins struct {
+	// LockFile is the path of the lock file, which `authd plugin lock` writes: while it is there no other plugins are run
+	// than those in it, byte for byte. Empty: authd.lock beside the configuration file, if it exists. One that is named
+	// here must exist.
+	LockFile string `toml:"lock_file"`
+	// Sandbox is what is kept from a plugin's process: off, basic (it gains no privileges, dumps no core, has 1024 files
+	// at most) or strict (besides, it reads certificates and what it takes to resolve names, writes only into its own
+	// directory, and connects over TCP to ports 443 and 53, the proxies and egress_ports; Linux 6.7 or later).
+	Sandbox string `toml:"sandbox" default:"basic" enum:"off,basic,strict"`
+	// SandboxBestEffort takes as much of the strict sandbox as the kernel can do. Without it a plugin is refused where
+	// the kernel can't do all of it.
+	SandboxBestEffort bool `toml:"sandbox_best_effort"`
+	// MemoryLimit is the most memory that a process may have of its own, such as "512MiB", at least 128MiB; it has no
+	// effect with sandbox off. Linux only. Empty: none.
+	MemoryLimit string `toml:"memory_limit"`
+}
+
 // Log is the table [log].
 type Log struct {
 	// Level is the least important kind of line that is written: trace, debug, info, warn or error.
@@ -143,6 +163,10 @@ type ProviderTable struct {
 	// Allow is a rule (CEL) that a person who comes through this provider must meet, besides access.allow. Empty: no
 	// further rule.
 	Allow string `toml:"allow"`
+	// Claims replaces what the provider says of a person, field by field: email, email_verified, groups, name and
+	// preferred_username, each with an expression (CEL) over claims and user, such as groups = 'claims.roles'. Empty:
+	// everything stays as the provider says.
+	Claims map[string]string `toml:"claims"`
 	// Required makes /readyz fail while this provider is not usable.
 	Required bool `toml:"required"`
 	// CallbackPath is the path of the redirect URI, for applications registered before authd came: one of
@@ -154,13 +178,22 @@ type ProviderTable struct {
 	InsecureHTTP bool `toml:"insecure_http"`
 	// CAFile is the path of further certificate authorities (PEM) for the identity provider. Empty: the system's alone.
 	CAFile string `toml:"ca_file"`
+	// Sandbox is the one for this provider's process. Empty: plugins.sandbox.
+	Sandbox string `toml:"sandbox" enum:"off,basic,strict"`
+	// RunAs is the user that the provider's process belongs to; authd must be root. Empty: authd's own.
+	RunAs string `toml:"run_as"`
+	// EgressPorts are the TCP ports besides 443 that the provider's process may connect to in the strict sandbox. Empty:
+	// those of the lock file, if it names any.
+	EgressPorts Ports `toml:"egress_ports"`
 	// Settings are the keys that belong to the type. Empty: all come from the environment, or the type needs none.
 	Settings map[string]string `toml:"-"`
 }
 
 // App is one [[apps]] table: a site behind forward auth.
 type App struct {
-	// Host is the name of the site as browsers use it, without scheme; a port only if it is not the scheme's own.
+	// Host is the name of the site as browsers use it, without scheme; a port only if it is not the scheme's own, and
+	// without one the app is for all ports. "*.example.com" is for all names below example.com that have no app of their
+	// own; of two such apps the longer name wins.
 	Host string `toml:"host"`
 	// PassAccessToken adds X-Auth-Request-Access-Token, the identity provider's token, to the headers of this app.
 	PassAccessToken bool `toml:"pass_access_token"`
@@ -170,11 +203,15 @@ type App struct {
 
 // Rule is one [[apps.rules]] table.
 type Rule struct {
-	// Path is what the rule is for; a * at the end stands for anything.
+	// Path is what the rule is for, letter case included: "/admin", or "/admin/*" for what begins with "/admin/", which
+	// "/admin" itself does not. No rule sees the query.
 	Path string `toml:"path"`
+	// Methods are the HTTP methods that the rule is for, in capitals; HEAD counts as GET. Empty: all.
+	Methods []string `toml:"methods"`
 	// Public lets everybody through, signed in or not.
 	Public bool `toml:"public"`
-	// Allow is a rule (CEL) that the user must meet. Empty: every signed-in user.
+	// Allow is a rule (CEL) that the user must meet; it may look at request.host, request.path and request.method. It
+	// can't stand beside public. Empty: every signed-in user.
 	Allow string `toml:"allow"`
 }
 
@@ -194,6 +231,9 @@ type Client struct {
 
 // OneOrMore is a string in the file, or a list of strings.
 type OneOrMore []string
+
+// Ports are TCP ports, numbers in the file.
+type Ports []uint16
 
 // Origin is where a value was set.
 type Origin struct {

@@ -38,6 +38,7 @@ func (c *Config) check(faults *Faults) {
 	k.session()
 	k.login()
 	k.admin()
+	k.plugins()
 	k.providers()
 	k.apps()
 	k.clients()

@@ -36,10 +36,10 @@ func (s *Server) adminRoutes(app *fiber.App) {
 
 // startAdmin opens the admin listener, if there is to be one.
 func (s *Server) startAdmin() error {
-	if s.cfg.Server.AdminListen == "" {
+	if s.cfg.Server.AdminListen == "" && s.manager.AdminListener == nil {
 		return nil
 	}
-	listener, err := listen("server.admin_listen", s.cfg.Server.AdminListen)
+	listener, err := s.socket(s.manager.AdminListener, "server.admin_listen", s.cfg.Server.AdminListen)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Server) startAdmin() error {
 
 // adminOnly lets in whoever may use the unix socket, or bears the token (RFC 6750 section 2.1).
 func (s *Server) adminOnly(c *fiber.Ctx) error {
-	if strings.HasPrefix(s.cfg.Server.AdminListen, "unix:") && s.cfg.Admin.Token == "" {
+	if onUnix(s.adminListener) && s.cfg.Admin.Token == "" {
 		return c.Next()
 	}
 	token, bearer := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")

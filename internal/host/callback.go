@@ -47,10 +47,7 @@ func callbackParams(c *fiber.Ctx) (url.Values, error) {
 
 // finish turns a login that has ended into a session, or into a page that says why not.
 func (s *Server) finish(ctx context.Context, c *fiber.Ctx, done *login.Finished, err error) error {
-	retry := "/auth/login"
-	if done.ReturnTo != "/" {
-		retry += "?" + url.Values{"return_to": {done.ReturnTo}}.Encode()
-	}
+	retry := loginPath(done.ReturnTo)
 	if err == nil {
 		err = s.live().admission.Admit(ctx, done.User)
 	}

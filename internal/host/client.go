@@ -73,7 +73,7 @@ func (s *Server) clientAddress(c *fiber.Ctx) string {
 }
 
 // onSocket reports whether the public listener is a unix socket, which only authd's user and group can reach.
-func (s *Server) onSocket() bool { return strings.HasPrefix(s.cfg.Server.Listen, "unix:") }
+func (s *Server) onSocket() bool { return onUnix(s.listener) }
 
 // forwardedFor joins the X-Forwarded-For fields in the order in which the hops wrote them.
 func forwardedFor(c *fiber.Ctx) string {

@@ -23,7 +23,7 @@ import (
 // compose makes the parts from the configuration, each from those before it.
 func (s *Server) compose(ctx context.Context, opt Options) error {
 	for _, step := range []func(context.Context, Options) error{
-		s.composeFace, s.composeStore, s.composeProviders, s.composeLogin,
+		s.composeFace, s.composeStore, s.composeKeys, s.composeProviders, s.composeLogin,
 	} {
 		if err := step(ctx, opt); err != nil {
 			return err
@@ -92,6 +92,18 @@ func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("read the session secret: %w", err)
 	}
 	return item.Value, nil
+}
+
+// composeKeys makes the keys that sign what apps are told.
+func (s *Server) composeKeys(ctx context.Context, _ Options) (err error) {
+	s.signer, err = keys.NewSigner(ctx, keys.SignerConfig{
+		Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Log: s.log.Warn,
+	})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func(context.Context) error { s.signer.Close(); return nil })
+	return nil
 }
 
 // composeProviders makes what a reload can replace, and the catalog that runs the providers.

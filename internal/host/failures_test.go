@@ -50,7 +50,9 @@ func TestIdentityProviderFails(t *testing.T) {
 		"cancelled":     {devidp.EndpointAuthorize, devidp.Fault{Error: "access_denied", Description: "secret-upstream-text"}, 403, "access_denied"},
 		"server error":  {devidp.EndpointAuthorize, devidp.Fault{Error: "server_error", Description: "secret-upstream-text"}, 502, "provider_error"},
 	} {
+		// Logins that work in between keep the breaker closed, which is tested elsewhere.
 		s.idp.Clear()
+		s.login(s.browser(), "ada", "/auth/oauth/idp")
 		s.idp.Fault(c.endpoint, c.fault)
 		b := s.browser()
 		back := s.authorize(b, "ada")

@@ -44,6 +44,10 @@ type Options struct {
 	Environ []string
 	// Log is the process's logger; required.
 	Log hclog.Logger
+	// Manager is the service manager that authd runs under; the zero value is none.
+	Manager Manager
+	// Drain is how long Stop goes on serving while it says that it is about to end; 0: it does not.
+	Drain time.Duration
 }
 
 // Server is one authd.
@@ -59,6 +63,7 @@ type Server struct {
 
 	store    store.Store
 	ring     *keys.Ring
+	signer   *keys.Signer
 	catalog  *catalog.Catalog
 	inForce  atomic.Pointer[live] // read it with live
 	flow     *login.Flow
@@ -72,6 +77,8 @@ type Server struct {
 	adminListener net.Listener // :: nil when there is none
 	served        chan error
 	draining      atomic.Bool
+	manager       Manager
+	drainTime     time.Duration
 	closers       []func(context.Context) error // run in reverse by Stop
 }
 
@@ -87,7 +94,7 @@ const (
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
 func New(ctx context.Context, opt Options) (_ *Server, err error) {
-	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2)}
+	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2), manager: opt.Manager, drainTime: opt.Drain}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -99,7 +106,7 @@ func New(ctx context.Context, opt Options) (_ *Server, err error) {
 	s.app = fiber.New(s.fiberConfig())
 	s.app.Use(recover.New())
 	s.routes(s.app)
-	s.app.Server().Handler = s.knownMethod(s.app.Server().Handler)
+	s.app.Server().Handler = s.parting(s.knownMethod(s.app.Server().Handler))
 	return s, nil
 }
 
@@ -119,7 +126,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	if s.listener, err = listen("server.listen", s.cfg.Server.Listen); err != nil {
+	if s.listener, err = s.socket(s.manager.Listener, "server.listen", s.cfg.Server.Listen); err != nil {
 		return err
 	}
 	s.catalog.Start(context.WithoutCancel(ctx))
@@ -128,6 +135,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		return err
 	}
 	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.live().providers))
+	s.startReports()
 	return nil
 }
 
@@ -136,7 +144,7 @@ func (s *Server) serve(app *fiber.App, l net.Listener) {
 	var serving sync.WaitGroup
 	serving.Go(func() { s.served <- app.Listener(l) })
 	s.closers = append(s.closers, func(ctx context.Context) error {
-		err := app.ShutdownWithContext(ctx)
+		err := s.letRequestsEnd(ctx, app)
 		// Shutdown knows no listener that is not served yet, so it is closed in any case.
 		if closeErr := l.Close(); !errors.Is(closeErr, net.ErrClosed) {
 			err = errors.Join(err, closeErr)
@@ -195,7 +203,7 @@ func (s *Server) URL() string { return s.publicURL.String() }
 func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	s.draining.Store(true)
+	s.drain(ctx)
 	return s.close(ctx)
 }
 

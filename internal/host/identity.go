@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"github.com/authd/authd/internal/identity"
+	"github.com/authd/authd/internal/policy"
 	"github.com/authd/authd/internal/session"
 )
 
-// identityFields are all identity headers, with what each says of a user; empty when unknown.
+// identityFields are the identity headers, with what each says of a user; empty when unknown. Two more are written
+// beside them: see writeIdentity.
 var identityFields = []struct {
 	name  []byte
 	value func(*identity.User) string
@@ -21,9 +23,6 @@ var identityFields = []struct {
 	{[]byte("X-Auth-Request-Provider"), func(u *identity.User) string { return headerValue(u.Provider, "") }},
 	{[]byte("X-Auth-Request-Groups"), func(u *identity.User) string { groups, _ := groupsHeader(u); return groups }},
 	{[]byte("X-Auth-Request-Groups-Omitted"), func(u *identity.User) string { _, omitted := groupsHeader(u); return omitted }},
-	// Empty until apps can ask for them; a client's own must not survive meanwhile.
-	{[]byte("X-Auth-Request-Jwt"), func(*identity.User) string { return "" }},
-	{[]byte("X-Auth-Request-Access-Token"), func(*identity.User) string { return "" }},
 }
 
 // maxGroupsHeader bounds the groups header; with more, it is empty and X-Auth-Request-Groups-Omitted says so.
@@ -84,12 +83,17 @@ type grant struct {
 	// denied is why the person may no longer come in: the rules can have changed since the login.
 	denied  error
 	headers [][]byte // as identityHeaders makes them
+	session *session.Session
+	user    *identity.User
+	person  *policy.Person
+	tokens  tokens
 }
 
 func (s *Server) grantOf(found *session.Session) *grant {
 	now := s.live()
 	return found.Memo(now, func(found *session.Session) any {
-		g := &grant{headers: identityHeaders(found.User), denied: now.admission.Admit(context.Background(), found.User)}
+		g := &grant{session: found, user: found.User, headers: identityHeaders(found.User), person: policy.NewPerson(found.User)}
+		g.denied = now.admission.AdmitPerson(context.Background(), g.person)
 		if g.denied == nil {
 			if _, ok := now.byID[found.User.Provider]; !ok {
 				g.denied = errProviderGone

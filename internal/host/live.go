@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,8 +22,10 @@ type live struct {
 	providers []*provider          // in the order of the login page
 	byID      map[string]*provider // :: provider id → provider
 	admission *policy.Admission
+	apps      *policy.Apps
 	returnTo  *login.ReturnTo
 	pages     *web.Pages
+	appPages  *web.Pages // the same, on the address of an app
 	proxies   proxies
 }
 
@@ -49,12 +52,38 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, icon: s.icon(p)}
 		next.providers, next.byID[p.ID] = append(next.providers, one), one
 	}
-	var faults [4]error
+	var faults [6]error
 	next.admission, faults[0] = policy.NewAdmission(cfg.Access.Allow, rules)
+	next.apps, faults[5] = policy.NewApps(AppsOf(cfg))
 	next.proxies, faults[1] = parseProxies(cfg.Server.TrustedProxies)
-	next.returnTo, faults[2] = login.NewReturnTo(cfg.Server.PublicURL, cfg.Login.ReturnToAllow)
-	next.pages, faults[3] = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
+	next.returnTo, faults[2] = login.NewReturnTo(cfg.Server.PublicURL, returnTargets(cfg))
+	site := web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo}
+	next.pages, faults[3] = web.New(site)
+	site.Origin = cfg.Server.PublicURL
+	next.appPages, faults[4] = web.New(site)
 	return next, starts, errors.Join(faults[:]...)
+}
+
+// AppsOf are the apps of a configuration as rules see them.
+func AppsOf(cfg *config.Config) []policy.App {
+	apps := make([]policy.App, len(cfg.Apps))
+	for i, a := range cfg.Apps {
+		apps[i] = policy.App{Host: a.Host, PassAccessToken: a.PassAccessToken}
+		for _, r := range a.Rules {
+			apps[i].Rules = append(apps[i].Rules, policy.AppRule{Path: r.Path, Methods: r.Methods, Public: r.Public, Allow: r.Allow})
+		}
+	}
+	return apps
+}
+
+// returnTargets are the origins that a login may lead to: what the operator lists, and every app.
+func returnTargets(cfg *config.Config) []string {
+	scheme, _, _ := strings.Cut(cfg.Server.PublicURL, "://")
+	targets := slices.Clone(cfg.Login.ReturnToAllow)
+	for _, a := range cfg.Apps {
+		targets = append(targets, scheme+"://"+a.Host)
+	}
+	return targets
 }
 
 // join gives each provider the process that the catalog runs for it.

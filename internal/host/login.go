@@ -26,13 +26,27 @@ const (
 
 // loginPage is GET /auth/login?return_to=.
 func (s *Server) loginPage(c *fiber.Ctx) error {
-	now := s.live()
-	returnTo, ok := now.returnTo.Check(c.Query("return_to"))
+	returnTo, ok := s.live().returnTo.Check(c.Query("return_to"))
 	if !ok {
 		s.warnReturnTo(c)
 	}
+	return s.chooseLogin(c, returnTo)
+}
+
+// chooseLogin shows the login page, or skips it where there is nothing to choose.
+func (s *Server) chooseLogin(c *fiber.Ctx, returnTo string) error {
+	page := s.choices(returnTo)
+	if s.live().cfg.Login.Auto && page.Only() && len(page.Out) == 0 && c.Cookies(autoCookie) == "" {
+		s.setCookie(c, autoCookie, "1", autoPause)
+		return s.redirect(c, page.Providers[0].Href)
+	}
+	return s.page(c, fiber.StatusOK, page)
+}
+
+// choices are the ways to sign in.
+func (s *Server) choices(returnTo string) web.Login {
 	page := web.Login{ReturnTo: returnTo}
-	for _, p := range now.providers {
+	for _, p := range s.live().providers {
 		switch {
 		case !p.runtime.Ready():
 			page.Out = append(page.Out, web.OutProvider{ID: p.ID, Label: p.Label, Icon: p.icon})
@@ -42,16 +56,18 @@ func (s *Server) loginPage(c *fiber.Ctx) error {
 			page.Providers = append(page.Providers, web.LoginButton{ID: p.ID, Label: p.Label, Href: startPath(p.ID, returnTo), Icon: p.icon})
 		}
 	}
-	if now.cfg.Login.Auto && page.Only() && len(page.Out) == 0 && c.Cookies(autoCookie) == "" {
-		s.setCookie(c, autoCookie, "1", autoPause)
-		return s.redirect(c, page.Providers[0].Href)
-	}
-	return s.page(c, fiber.StatusOK, page)
+	return page
 }
 
 // startPath is where a login through a provider begins.
 func startPath(id, returnTo string) string {
-	path := "/auth/oauth/" + id
+	return withReturnTo("/auth/oauth/"+id, returnTo)
+}
+
+// loginPath is the login page.
+func loginPath(returnTo string) string { return withReturnTo("/auth/login", returnTo) }
+
+func withReturnTo(path, returnTo string) string {
 	if returnTo == "" || returnTo == "/" {
 		return path
 	}
@@ -73,13 +89,30 @@ func loggable(s string) string {
 
 // startLogin is GET /auth/oauth/{id}?return_to=&login_hint=.
 func (s *Server) startLogin(c *fiber.Ctx) error {
+	return s.begin(c, c.Params("id"), c.Query("return_to"))
+}
+
+// startOIDC is GET /auth/oidc, Chatto's way to its one OpenID provider: the one whose callback is below it, or else the
+// one of that id.
+func (s *Server) startOIDC(c *fiber.Ctx) error {
+	id := "oidc"
+	for _, p := range s.live().providers {
+		if p.CallbackPath == "/auth/oidc/callback" {
+			id = p.ID
+		}
+	}
+	return s.begin(c, id, c.Query("return_to"))
+}
+
+// begin sends the browser to the identity provider.
+func (s *Server) begin(c *fiber.Ctx, id, returnTo string) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), startTimeout)
 	defer cancel()
 	started, err := s.flow.Start(ctx, login.StartRequest{
-		ProviderID: c.Params("id"), ReturnTo: c.Query("return_to"), LoginHint: c.Query("login_hint"), Cookies: s.flowCookies(c),
+		ProviderID: id, ReturnTo: returnTo, LoginHint: c.Query("login_hint"), Cookies: s.flowCookies(c),
 	})
 	if err != nil {
-		return s.loginFailed(c, c.Params("id"), err, "/auth/login")
+		return s.loginFailed(c, id, err, "/auth/login")
 	}
 	if started.ReturnToRefused {
 		s.warnReturnTo(c)

@@ -50,12 +50,17 @@ func (s *Server) signedOut(c *fiber.Ctx) error {
 
 // logout is POST /auth/logout: the session here ends first, whatever the identity provider does then.
 func (s *Server) logout(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), logoutTimeout)
-	defer cancel()
 	returnTo, ok := s.live().returnTo.Check(firstOf(c.FormValue("return_to"), c.Query("return_to")))
 	if !ok {
 		s.warnReturnTo(c)
 	}
+	return s.signOut(c, returnTo)
+}
+
+// signOut ends the session of the request, then sends the browser on.
+func (s *Server) signOut(c *fiber.Ctx, returnTo string) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), logoutTimeout)
+	defer cancel()
 	ended, token, err := s.sessions.End(ctx, s.sessionID(c))
 	if err != nil && !errors.Is(err, session.ErrNoSession) && ended == nil {
 		return s.fail(c, classify(err), err, "/auth/logout")

@@ -13,12 +13,16 @@ import (
 
 // page answers with an HTML page. formAction are origins that a form on it leads to in the end.
 func (s *Server) page(c *fiber.Ctx, status int, p web.Page, formAction ...string) error {
+	return s.pageOf(c, s.live().pages, status, p, formAction...)
+}
+
+func (s *Server) pageOf(c *fiber.Ctx, pages *web.Pages, status int, p web.Page, formAction ...string) error {
 	var body bytes.Buffer
-	if err := s.live().pages.Render(&body, p); err != nil {
+	if err := pages.Render(&body, p); err != nil {
 		return err
 	}
 	s.secure(c)
-	c.Set(fiber.HeaderContentSecurityPolicy, web.ContentSecurityPolicy(formAction...))
+	c.Set(fiber.HeaderContentSecurityPolicy, pages.ContentSecurityPolicy(formAction...))
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 	return c.Status(status).Send(body.Bytes())
 }
@@ -29,9 +33,13 @@ func (s *Server) json(c *fiber.Ctx, status int, v any) error {
 	return c.Status(status).JSON(v)
 }
 
-// redirect sends the browser on with 303, so that a POST becomes a GET.
+// redirect sends the browser on with 303, so that a POST becomes a GET. On the routes of oauth2-proxy it is the 302
+// that its users know.
 func (s *Server) redirect(c *fiber.Ctx, to string) error {
 	s.secure(c)
+	if strings.HasPrefix(c.Path(), oauth2Prefix) {
+		return c.Redirect(to, fiber.StatusFound)
+	}
 	return c.Redirect(to, fiber.StatusSeeOther)
 }
 
@@ -52,6 +60,11 @@ func (s *Server) secure(c *fiber.Ctx) {
 
 // failed answers a failure, as a page or as JSON, and returns its incident id. The cause goes to the log.
 func (s *Server) failed(c *fiber.Ctx, tell failure, cause error, retry string) (incident string, err error) {
+	return s.failedOn(c, s.live().pages, tell, cause, retry, "/")
+}
+
+// failedOn is failed with pages that may stand on another address, where home is not "/".
+func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause error, retry, home string) (incident string, err error) {
 	incident = newIncident()
 	log := s.log.Warn
 	if tell.status >= fiber.StatusInternalServerError {
@@ -64,8 +77,8 @@ func (s *Server) failed(c *fiber.Ctx, tell failure, cause error, retry string) (
 	if prefersJSON(c) {
 		return incident, s.json(c, tell.status, map[string]string{"error": tell.code, "message": tell.message, "incident": incident})
 	}
-	return incident, s.page(c, tell.status, web.Error{
-		Status: tell.status, Heading: tell.heading, Message: tell.message, Incident: incident, RetryHref: retry, Home: "/",
+	return incident, s.pageOf(c, pages, tell.status, web.Error{
+		Status: tell.status, Heading: tell.heading, Message: tell.message, Incident: incident, RetryHref: retry, Home: home,
 	})
 }
 

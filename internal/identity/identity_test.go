@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/authd/authd/sdk"
 )
@@ -50,6 +51,66 @@ func TestSubjectsAreApart(t *testing.T) {
 	if before.Subject("1") != after.Subject("1") {
 		t.Error("renaming an OpenID provider changed its users' subjects")
 	}
+}
+
+// Threat 15, 16: every type that authd comes with, each with a person whose id there is 1: nobody is somebody else,
+// whatever the types have in common. The same person through two types of one issuer is one person.
+func TestTypesAreApart(t *testing.T) {
+	const entra = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"
+	sources := map[string]Source{
+		"github":               {Provider: "github", Plugin: "github"},
+		"github enterprise":    {Provider: "ghe", Plugin: "github"},
+		"keycloak, realm a":    {Provider: "keycloak", Plugin: "keycloak", Issuer: "https://sso.example/realms/a"},
+		"keycloak, realm A":    {Provider: "keycloak", Plugin: "keycloak", Issuer: "https://sso.example/realms/A"},
+		"oidc":                 {Provider: "oidc", Plugin: "oidc", Issuer: "https://id.example"},
+		"oidc, with a slash":   {Provider: "oidc", Plugin: "oidc", Issuer: "https://id.example/"},
+		"google":               {Provider: "google", Plugin: "oidc", Issuer: "https://accounts.google.com"},
+		"azure-ad":             {Provider: "azure-ad", Plugin: "oidc", Issuer: entra},
+		"azure-ad, many":       {Provider: "azure-ad", Plugin: "oidc", Issuer: "https://login.microsoftonline.com/{tenantid}/v2.0"},
+		"okta":                 {Provider: "okta", Plugin: "oidc", Issuer: "https://acme.okta.com/oauth2/default"},
+		"auth0":                {Provider: "auth0", Plugin: "oidc", Issuer: "https://acme.eu.auth0.com/"},
+		"aws-cognito, issuer":  {Provider: "aws-cognito", Plugin: "oidc", Issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A"},
+		"aws-cognito":          {Provider: "aws-cognito", Plugin: "oidc"},
+		"gitlab":               {Provider: "gitlab", Plugin: "oidc", Issuer: "https://gitlab.com"},
+		"descope":              {Provider: "descope", Plugin: "descope", Issuer: "https://api.descope.com/P1"},
+		"generic":              {Provider: "generic", Plugin: "oauth2"},
+		"code":                 {Provider: "code", Plugin: "oauth2"},
+		"discord":              {Provider: "discord", Plugin: "oauth2"},
+		"bitbucket":            {Provider: "bitbucket", Plugin: "oauth2"},
+		"password":             {Provider: "password", Plugin: "password"},
+		"one named as another": {Provider: "github", Plugin: "oauth2"},
+	}
+	taken := map[string]string{}
+	for name, source := range sources {
+		subject := source.Subject("1")
+		if other, there := taken[subject]; there {
+			t.Errorf("%s and %s share the subject %s", name, other, subject)
+		}
+		taken[subject] = name
+		renamed := source
+		renamed.Provider = "renamed"
+		if stays := renamed.Subject("1") == subject; stays != (source.Issuer != "") {
+			t.Errorf("%s: renamed, the subject stays: %v; it must exactly where there is an issuer", name, stays)
+		}
+	}
+	hybrid := Source{Provider: "azure-ad-hybrid", Plugin: "oidc", Issuer: entra}
+	if hybrid.Subject("1") != sources["azure-ad"].Subject("1") {
+		t.Error("who comes through the hybrid flow is another person than through the code flow")
+	}
+}
+
+// Threat 15, 16: two sources, or two ids, give one subject only if they mean one person.
+func TestSubjectsNeverMeet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SampledFrom([]string{"", "1", "11", "a", "A", "oidc", "github", "https://i.example", "https://i.example/", "1:a", "4:", "provider", "issuer"})
+		one := Source{Provider: words.Draw(t, "provider"), Plugin: words.Draw(t, "plugin"), Issuer: words.Draw(t, "issuer")}
+		other := Source{Provider: words.Draw(t, "other provider"), Plugin: words.Draw(t, "other plugin"), Issuer: words.Draw(t, "other issuer")}
+		id, otherID := words.Draw(t, "id"), words.Draw(t, "other id")
+		same := id == otherID && one.Plugin == other.Plugin && one.Issuer == other.Issuer && (one.Issuer != "" || one.Provider == other.Provider)
+		if got := one.Subject(id) == other.Subject(otherID); got != same {
+			t.Errorf("%+v %q and %+v %q: one subject %v, one person %v", one, id, other, otherID, got, same)
+		}
+	})
 }
 
 func TestUser(t *testing.T) {

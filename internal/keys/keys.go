@@ -1,5 +1,6 @@
 // Package keys seals small secrets, makes random ids, and derives keys, all from
-// the server's own secrets (session.secret in the configuration).
+// the server's own secrets (session.secret in the configuration). It also makes
+// the keys that sign tokens, and keeps them, sealed, in the store.
 //
 // Whatever authd lets out of its hands and wants to trust again goes through a
 // [Ring]: the cookie of a login under way, tokens of the provider at rest. Each
@@ -8,11 +9,19 @@
 // be carried from one place, where a user may choose it, to another, where it is
 // believed.
 //
-// The package writes no keys to the store.
+// A [Signer] signs short tokens that applications verify with the JWKS. Its keys
+// are made, published, used, retired and dropped without anybody's help, and all
+// instances that share a store have the same ones.
 //
-//	keys.go    the ring: secrets, rotation, derived keys
-//	seal.go    Seal and Open; the form of a sealed value
-//	random.go  random ids and secrets
+//	keys.go        the ring: secrets, rotation, derived keys
+//	seal.go        Seal and Open; the form of a sealed value
+//	random.go      random ids and secrets
+//	signing.go     the signer: Sign, Rotate, Revoke; what it writes to the store
+//	signingkey.go  one signing key: algorithms, making, signing
+//	rotation.go    when keys change: pure functions of the record and the clock
+//	refresh.go     how instances share one record
+//	jwks.go        the public keys as they are served
+//	verify.go      authd's own check of what it signed
 package keys
 
 import (

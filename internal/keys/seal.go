@@ -64,3 +64,9 @@ func (r *Ring) Open(purpose, sealed string) ([]byte, error) {
 	}
 	return nil, ErrOpen
 }
+
+// sealedByFirst reports whether a value that opens was sealed with the first secret, by the key id at its head.
+func (r *Ring) sealedByFirst(sealed string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	return err == nil && bytes.HasPrefix(raw, r.keys[0].header())
+}

@@ -41,6 +41,8 @@ type transaction struct {
 	Begun       time.Time `json:"t"`
 	// FormPost means that the answer was asked for as a form (OAuth 2.0 Form Post Response Mode).
 	FormPost bool `json:"f,omitempty"`
+	// Hybrid means that an ID token was asked for beside the code (OpenID Connect Core section 3.3).
+	Hybrid bool `json:"h,omitempty"`
 }
 
 // cookieName finds the cookie of a state without telling the state.

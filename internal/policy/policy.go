@@ -1,29 +1,37 @@
-// Package policy says who may come in. A rule is an expression in CEL (Common Expression Language) over
+// Package policy says who may come in, and who may reach which app. A rule is an expression in CEL (Common Expression
+// Language) over
 //
-//	user    sub, identifier, preferred_username, name, email, email_verified, groups, provider
-//	claims  what the provider said, raw
+//	user     sub, identifier, preferred_username, name, email, email_verified, groups, provider
+//	claims   what the provider said, raw
+//	request  host, path, method; in the rules of apps only
 //
 // It is compiled once. Whatever is not a clean "true" denies: false, an error (a missing claim is one), a value that
 // is no boolean, a rule that costs too much. user.email is empty unless the provider vouches for it.
+//
+// # The map of the package
+//
+//	policy.go  rules, and Admission: who may come in    apps.go         the sites behind forward auth, and their rules
+//	person.go  a user made ready for rules              decide.go       which rule decides, and how
+//	path.go    the one way in which a path is read      constraints.go  what oauth2-proxy takes in the query
 package policy
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 
 	"github.com/authd/authd/internal/identity"
 )
 
 // ErrDenied is returned when a rule does not let a user in; the wrapping error says which rule and why, for the log.
-var ErrDenied = errors.New("denied by rule")
+var ErrDenied = errors.New("denied")
 
 // maxCost bounds one evaluation, in CEL's own units; a rule over a few hundred groups needs some thousand.
 const maxCost = 100_000
@@ -32,129 +40,134 @@ const maxCost = 100_000
 type Rule struct {
 	name    string
 	program cel.Program
+	// readsRequest is set when the rule looks at the request, readsMethod when its method may count.
+	readsRequest, readsMethod bool
 }
 
 // Compile makes a rule; name says in errors where it stands, e.g. "access.allow". An empty expression is the nil Rule.
-func Compile(name, expression string) (*Rule, error) {
-	if strings.TrimSpace(expression) == "" {
-		return nil, nil
-	}
-	env, err := cel.NewEnv(
-		cel.Variable("user", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
-	)
+func Compile(name, expression string) (*Rule, error) { return compileOne(false, name, expression) }
+
+// CompileAppRule is Compile for a rule of an app, which may also look at the request.
+func CompileAppRule(name, expression string) (*Rule, error) {
+	return compileOne(true, name, expression)
+}
+
+func compileOne(forApps bool, name, expression string) (*Rule, error) {
+	c, err := newCompiler(forApps)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	compiled, issues := env.Compile(expression)
+	return c.compile(name, expression)
+}
+
+// compiler makes rules of one kind.
+type compiler struct {
+	env    *cel.Env
+	fields map[string][]string // :: variable → all that it has
+}
+
+func newCompiler(forApps bool) (*compiler, error) {
+	c := &compiler{fields: map[string][]string{"user": slices.Sorted(maps.Keys(userFields(&identity.User{})))}}
+	variables := []cel.EnvOption{
+		cel.Variable("user", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
+	}
+	if forApps {
+		c.fields["request"] = []string{"host", "method", "path"}
+		variables = append(variables, cel.Variable("request", cel.MapType(cel.StringType, cel.StringType)))
+	}
+	var err error
+	c.env, err = cel.NewEnv(variables...)
+	return c, err
+}
+
+func (c *compiler) compile(name, expression string) (*Rule, error) {
+	if strings.TrimSpace(expression) == "" {
+		return nil, nil
+	}
+	compiled, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("%s: the rule does not compile: %w", name, issues.Err())
 	}
 	if out := compiled.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("%s: the rule gives a %s; it must be true or false, e.g. user.provider == \"github\"", name, out)
 	}
-	if err := checkUserFields(compiled.NativeRep()); err != nil {
+	rule := &Rule{name: name}
+	if err := c.look(compiled.NativeRep(), rule); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	program, err := env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
+	var err error
+	rule.program, err = c.env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &Rule{name: name, program: program}, nil
+	return rule, nil
 }
 
-// checkUserFields refuses a misspelt user.FIELD when the rule is compiled; at run time it would deny everybody.
-func checkUserFields(compiled *ast.AST) error {
-	known := userFields(&identity.User{})
-	var wrong error
+// look refuses a misspelt user.FIELD or request.FIELD when the rule is compiled: at run time it would deny everybody.
+// It also notes what the rule reads of the request.
+func (c *compiler) look(compiled *ast.AST, rule *Rule) (wrong error) {
+	mentions, otherFields := 0, 0
 	ast.PostOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.SelectKind {
-			return
+		if e.Kind() == ast.IdentKind && e.AsIdent() == "request" {
+			mentions++
 		}
-		operand := e.AsSelect().Operand()
-		if operand.Kind() != ast.IdentKind || operand.AsIdent() != "user" {
-			return
+		variable, field := access(e)
+		if known, ok := c.fields[variable]; ok && !slices.Contains(known, field) {
+			wrong = fmt.Errorf("%s has no field %s; it has %s", variable, field, strings.Join(known, ", "))
 		}
-		if _, ok := known[e.AsSelect().FieldName()]; !ok {
-			names := make([]string, 0, len(known))
-			for name := range known {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			wrong = fmt.Errorf("user has no field %s; it has %s", e.AsSelect().FieldName(), strings.Join(names, ", "))
+		if variable == "request" && field != "method" {
+			otherFields++
 		}
 	}))
+	rule.readsRequest, rule.readsMethod = mentions > 0, mentions > otherFields
 	return wrong
 }
 
-// Allow returns nil when the rule is true for the user, else an error that wraps ErrDenied.
-func (r *Rule) Allow(ctx context.Context, user *identity.User) error {
+// access takes VARIABLE.FIELD and VARIABLE["FIELD"] apart; variable is empty for any other expression.
+func access(e ast.Expr) (variable, field string) {
+	var of ast.Expr
+	switch e.Kind() {
+	case ast.SelectKind:
+		of, field = e.AsSelect().Operand(), e.AsSelect().FieldName()
+	case ast.CallKind:
+		call := e.AsCall()
+		if call.FunctionName() != operators.Index || call.Args()[1].Kind() != ast.LiteralKind {
+			return "", ""
+		}
+		text, ok := call.Args()[1].AsLiteral().Value().(string)
+		if !ok {
+			return "", ""
+		}
+		of, field = call.Args()[0], text
+	}
+	if of == nil || of.Kind() != ast.IdentKind {
+		return "", ""
+	}
+	return of.AsIdent(), field
+}
+
+// Allow returns nil when the rule is true for the person, else an error that wraps ErrDenied. A guest is let in by the
+// nil Rule alone.
+func (r *Rule) Allow(ctx context.Context, person *Person) error {
 	if r == nil {
 		return nil
 	}
-	claims, err := decode(user.Claims)
-	if err != nil {
-		return fmt.Errorf("%w %s: the claims can't be read: %v", ErrDenied, r.name, err)
+	return r.ask(ctx, &question{person: person})
+}
+
+func (r *Rule) ask(ctx context.Context, q *question) error {
+	if q.person == nil {
+		return fmt.Errorf("%w by rule %s: nobody is signed in", ErrDenied, r.name)
 	}
-	out, _, err := r.program.ContextEval(ctx, map[string]any{"user": userFields(user), "claims": claims})
+	out, _, err := r.program.ContextEval(ctx, q)
 	if err != nil {
-		return fmt.Errorf("%w %s: %v", ErrDenied, r.name, err)
+		return fmt.Errorf("%w by rule %s: %v", ErrDenied, r.name, err)
 	}
 	if allowed, ok := out.Value().(bool); !ok || !allowed {
-		return fmt.Errorf("%w %s", ErrDenied, r.name)
+		return fmt.Errorf("%w by rule %s", ErrDenied, r.name)
 	}
 	return nil
-}
-
-func userFields(u *identity.User) map[string]any {
-	groups := u.Groups
-	if groups == nil {
-		groups = []string{}
-	}
-	return map[string]any{
-		"sub": u.Subject, "identifier": u.Identifier, "preferred_username": u.PreferredUsername, "name": u.Name,
-		"email": u.VerifiedEmail(), "email_verified": u.EmailVerified, "groups": groups, "provider": u.Provider,
-	}
-}
-
-// decode keeps whole numbers whole: an id above 2^53 must not be rounded to another one.
-func decode(raw json.RawMessage) (map[string]any, error) {
-	claims := map[string]any{}
-	if len(raw) == 0 {
-		return claims, nil
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&claims); err != nil {
-		return nil, err
-	}
-	for name, value := range claims {
-		claims[name] = native(value)
-	}
-	return claims, nil
-}
-
-func native(value any) any {
-	switch v := value.(type) {
-	case json.Number:
-		if whole, err := v.Int64(); err == nil {
-			return whole
-		}
-		fraction, err := v.Float64()
-		if err != nil {
-			return v.String()
-		}
-		return fraction
-	case []any:
-		for i := range v {
-			v[i] = native(v[i])
-		}
-	case map[string]any:
-		for name := range v {
-			v[name] = native(v[name])
-		}
-	}
-	return value
 }
 
 // Admission is who may come in: the rule for everybody, then the rule of the provider.
@@ -183,8 +196,16 @@ func NewAdmission(everybody string, providers map[string]string) (*Admission, er
 
 // Admit returns nil when the user may come in, else an error that wraps ErrDenied.
 func (a *Admission) Admit(ctx context.Context, user *identity.User) error {
-	if err := a.everybody.Allow(ctx, user); err != nil {
+	return a.AdmitPerson(ctx, NewPerson(user))
+}
+
+// AdmitPerson is Admit for whom more rules will be asked about.
+func (a *Admission) AdmitPerson(ctx context.Context, person *Person) error {
+	if person == nil {
+		return fmt.Errorf("%w: nobody is signed in", ErrDenied)
+	}
+	if err := a.everybody.Allow(ctx, person); err != nil {
 		return err
 	}
-	return a.providers[user.Provider].Allow(ctx, user)
+	return a.providers[person.user.Provider].Allow(ctx, person)
 }

@@ -47,7 +47,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("Compile(%s): %v", rule, err)
 			continue
 		}
-		err = r.Allow(context.Background(), ada())
+		err = r.Allow(context.Background(), NewPerson(ada()))
 		if (err == nil) != want {
 			t.Errorf("%s: got %v, want allowed = %v", rule, err, want)
 		}
@@ -66,7 +66,7 @@ func TestUnverifiedEmailMatchesNoRule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Allow(context.Background(), u); err == nil {
+		if err := r.Allow(context.Background(), NewPerson(u)); err == nil {
 			t.Errorf("%s let in an unverified address", rule)
 		}
 	}
@@ -96,7 +96,7 @@ func TestRunawayRuleDenies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Allow(context.Background(), u); !errors.Is(err, ErrDenied) {
+	if err := r.Allow(context.Background(), NewPerson(u)); !errors.Is(err, ErrDenied) {
 		t.Errorf("got %v, want ErrDenied", err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package realtest starts the real software that authd is tested against: nginx,
-// Keycloak, npm's oidc-provider and Chromium.
+// Keycloak, npm's oidc-provider and Chromium; and finds Python and npm packages.
 //
 //	find.go       where a part is, and how to install it
 //	port.go       a free loopback port that no other test takes
@@ -8,6 +8,7 @@
 //	keycloak.go   StartKeycloak, SharedKeycloak
 //	node.go       StartOIDCProvider
 //	chromium.go   Chromium, Screenshot
+//	python.go     Python, NodeModules: what providers in other languages run with
 //
 // Every server listens on loopback and lives in a directory of its own. A part that
 // is not installed fails the test with the command that installs it; nothing is

@@ -62,8 +62,9 @@ type Item struct {
 
 // Condition is what must hold for a [Store.Put]. The zero Condition is [Any].
 type Condition struct {
-	absent  bool
-	version uint64
+	absent   bool
+	version  uint64
+	unsynced bool
 }
 
 // Any is the condition that always holds.
@@ -75,6 +76,17 @@ func Absent() Condition { return Condition{absent: true} }
 // AtVersion holds when the live record has the version v. No record has version
 // 0, so AtVersion(0) is the same as [Absent]: a zero Item stands for no record.
 func AtVersion(v uint64) Condition { return Condition{absent: v == 0, version: v} }
+
+// Unsynced returns the same condition for a record whose loss in a crash of the store
+// does no harm: a driver that waits for its disk may acknowledge the write before that,
+// and the record may be out of sight of Get and Scan until then, but not of another Put.
+func (c Condition) Unsynced() Condition {
+	c.unsynced = true
+	return c
+}
+
+// MayLag reports whether the write may be acknowledged before it is safe; see [Condition.Unsynced].
+func (c Condition) MayLag() bool { return c.unsynced }
 
 // Holds reports whether the condition holds for a key whose live record has the
 // version current; 0 stands for no live record.
@@ -106,7 +118,7 @@ type Store interface {
 	// ErrConflict. The record is gone after ttl; 0 means that it stays. A Put
 	// replaces the earlier ttl too. It returns the version of the new record.
 	// When Put returns without error the record survives a crash, as far as
-	// the driver can keep records at all.
+	// the driver can keep records at all; [Condition.Unsynced] waives that.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration, when Condition) (version uint64, err error)
 
 	// Take removes the live record under key and returns it, or ErrNotFound.

@@ -28,6 +28,7 @@ type PasswordForm struct {
 	Action       string // where the form is posted: /auth/password/{id}
 	ReturnTo     string // already checked; empty means that of the page
 	UsernameHint string // written into the user name field beforehand (login_hint, or the last attempt); may be empty
+	Development  bool   // the form is not for passwords that matter, and says so
 }
 
 // OutProvider is a provider that cannot be used at the moment.

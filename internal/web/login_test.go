@@ -54,6 +54,22 @@ func TestLoginPasswordForm(t *testing.T) {
 	}
 }
 
+// A form that is not for passwords that matter says so, to those who can't see it too.
+func TestLoginFormForDevelopment(t *testing.T) {
+	page := Login{Passwords: []PasswordForm{{ID: "test", Label: "Test account", Development: true}, {ID: "staff", Label: "Staff"}}}
+	_, doc := render(t, newPages(t, Site{}), page)
+	if got := text(byID(t, doc, "note-test")); got != english.Development || !strings.Contains(got, "For development only") {
+		t.Errorf("the form says %q, want %q", got, english.Development)
+	}
+	if got := attr(byID(t, doc, "password-test"), "aria-describedby"); got != "note-test" {
+		t.Errorf("the password field is described by %q", got)
+	}
+	staff := byID(t, doc, "provider-staff")
+	if strings.Contains(text(staff), "development") || attr(byID(t, doc, "password-staff"), "aria-describedby") != "" {
+		t.Errorf("the form that is meant for people is marked: %q", text(staff))
+	}
+}
+
 func TestLoginFormKeepsItsOwnTarget(t *testing.T) {
 	page := Login{ReturnTo: "/page", Passwords: []PasswordForm{{ID: "a", ReturnTo: "/own"}, {ID: "b"}}}
 	_, doc := render(t, newPages(t, Site{}), page)

@@ -28,6 +28,9 @@ type Site struct {
 	// ProductName stands in the browser's title bar and above the wide pages;
 	// empty means "authd".
 	ProductName string
+	// Origin is that of authd, for pages that stand on the address of another
+	// site and load their style from authd; empty: they stand on authd's own.
+	Origin string
 }
 
 // Page is one page that [Pages.Render] can write: [Login], [Account],
@@ -69,6 +72,9 @@ func New(site Site) (*Pages, error) {
 		p.site.ProductName = "authd"
 	}
 	logo, err := checkLogo(site.Logo)
+	if strings.HasPrefix(string(logo), "/") {
+		logo = template.URL(site.Origin) + logo // #nosec G203: a path, and the operator's own origin
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +111,7 @@ func (p *Pages) Render(w io.Writer, page Page) error {
 	var b bytes.Buffer
 	err := t.ExecuteTemplate(&b, "layout.tmpl", view{
 		Site: p.site, Logo: p.logo, T: p.text, Title: page.title(p.text, p.site), Page: page,
-		Stylesheet: AssetsPath + stylesheetName, Favicon: AssetsPath + faviconName,
+		Stylesheet: p.site.Origin + AssetsPath + stylesheetName, Favicon: p.site.Origin + AssetsPath + faviconName,
 	})
 	if err != nil {
 		return fmt.Errorf("web: page %s: %w", page.name(), err)

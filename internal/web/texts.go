@@ -12,6 +12,7 @@ type texts struct {
 	LeaveHint     string
 	Or            string
 	WithAccount   string // %s: label of a provider with a form
+	Development   string
 	Username      string
 	Password      string
 	Unavailable   string
@@ -86,6 +87,7 @@ var english = texts{
 	LeaveHint:     "Choose an account you already have.",
 	Or:            "or",
 	WithAccount:   "Sign in with %s",
+	Development:   "For development only: type no password here that you use elsewhere.",
 	Username:      "User name or e-mail",
 	Password:      "Password",
 	Unavailable:   "Unavailable right now",

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -40,5 +42,17 @@ func newProvider(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
 	config := oidc.FromSettings(cfg)
 	config.IssuerSetting = "base_url"
 	config.Issuer = strings.TrimRight(cfg.Settings["base_url"], "/") + "/" + url.PathEscape(project)
-	return oidc.New(ctx, cfg, config)
+	p, err := oidc.New(ctx, cfg, config)
+	var typed *sdk.Error
+	if errors.As(err, &typed) && typed.HTTPStatus == http.StatusNotFound {
+		setting := "client_id"
+		if cfg.Settings["project_id"] != "" {
+			setting = "project_id"
+		}
+		typed.Diagnostics = append(typed.Diagnostics, sdk.Diagnostic{
+			Severity: sdk.SeverityError, Setting: setting, Summary: "is no project there",
+			Detail: "copy the Project ID from Project Settings; set project_id where client_id is that of a federated application",
+		})
+	}
+	return p, err
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,6 +63,42 @@ func TestIssuer(t *testing.T) {
 	var typed *sdk.Error
 	if !errors.As(err, &typed) || typed.HTTPStatus != 404 {
 		t.Errorf("an unknown project: got %v, want Descope's 404", err)
+	}
+}
+
+// What people get wrong most, and what they are told: the setting, and how to mend it.
+func TestMistakes(t *testing.T) {
+	idp, err := devidp.Start(devidp.Options{SigningAlg: "ES256", Clients: []devidp.Client{{ID: "P2project", Secret: "key"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = idp.Close() })
+	right := map[string]string{"client_id": "P2project", "client_secret": "key", "base_url": idp.URL()}
+	for name, test := range map[string]struct {
+		set           map[string]string
+		setting, says string
+	}{
+		"no client":       {map[string]string{"client_id": ""}, "client_id", "OAUTH_DESCOPE_CLIENT_ID"},
+		"no access key":   {map[string]string{"client_secret": ""}, "client_secret", "OAUTH_DESCOPE_CLIENT_SECRET"},
+		"no such project": {map[string]string{"client_id": "P2nobody"}, "client_id", "copy the Project ID"},
+		"wrong project":   {map[string]string{"project_id": "P2nobody"}, "project_id", "copy the Project ID"},
+		"a project's URL": {map[string]string{"project_id": "https://api.descope.com/P2project"}, "project_id", "the issuer ends in it"},
+		"no scheme":       {map[string]string{"base_url": "api.descope.com"}, "base_url", "Address of Descope's API"},
+		"not encrypted":   {map[string]string{"base_url": "http://api.descope.com"}, "base_url", "https"},
+		"the issuer":      {map[string]string{"base_url": idp.URL() + "/P2project"}, "base_url", "where there is no discovery document"},
+	} {
+		values := map[string]string{}
+		maps.Copy(values, right)
+		maps.Copy(values, test.set)
+		_, faults := descopeType().CheckSettings(values)
+		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
+		if len(faults) == 0 {
+			_, err = makeProvider(t, values)
+		}
+		var typed *sdk.Error
+		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +26,7 @@ const (
 func githubType() sdk.Type {
 	return sdk.Type{
 		Name: "github", Label: "GitHub", DocsURL: "https://github.com/settings/developers",
-		Scopes: []string{"read:user", "user:email"}, Identifier: "preferred_username",
+		Scopes: []string{"read:user", "user:email"}, Identifier: "preferred_username", Prompts: []string{"select_account"},
 		Settings: append(sdk.ClientSettings("OAUTH_GITHUB"),
 			setting("enterprise_url", "", `https?://[^/?#]+/?`, "Address of a GitHub Enterprise server, or of a company's ghe.com; the three URLs below then follow from it."),
 			setting("auth_url", authURL, "", "Authorization endpoint."),
@@ -43,6 +42,11 @@ func setting(name, standard, pattern, help string) sdk.Setting {
 }
 
 func newProvider(_ context.Context, cfg sdk.Config) (sdk.Provider, error) {
+	if server := cfg.Settings["enterprise_url"]; server != "" {
+		if err := oauth2.ValidateEndpoint(server, cfg.InsecureHTTP); err != nil {
+			return nil, sdk.ConfigErrorf("enterprise_url", "%v", err)
+		}
+	}
 	endpoint := endpoints(cfg.Settings)
 	g := &github{config: cfg, userURL: endpoint.UserInfo}
 	config := oauth2.Config{
@@ -139,14 +143,18 @@ func (g *github) addGroups(ctx context.Context, c *oauth2.Client, t *sdk.Token, 
 	}
 	orgs, err := g.list(ctx, c, t, "/orgs")
 	for _, org := range orgs {
-		u.Groups = append(u.Groups, org.String("login"))
+		if name := org.String("login"); name != "" {
+			u.Groups = append(u.Groups, name)
+		}
 	}
 	if err != nil || groups == "orgs" {
 		return err
 	}
 	teams, err := g.list(ctx, c, t, "/teams")
 	for _, team := range teams {
-		u.Groups = append(u.Groups, team.Object("organization").String("login")+":"+team.String("slug"))
+		if org, name := team.Object("organization").String("login"), team.String("slug"); org != "" && name != "" {
+			u.Groups = append(u.Groups, org+":"+name)
+		}
 	}
 	return err
 }
@@ -177,23 +185,4 @@ func (g *github) list(ctx context.Context, c *oauth2.Client, t *sdk.Token, path 
 // granted tells whether the token has one of the scopes, or may have: GitHub Apps name none.
 func granted(t *sdk.Token, anyOf ...string) bool {
 	return t.Scope == nil || slices.ContainsFunc(t.Scope, func(scope string) bool { return slices.Contains(anyOf, scope) })
-}
-
-// revoke deletes the token, which would never end by itself. GitHub has its own way for that instead of RFC 7009.
-func (g *github) revoke(ctx context.Context, c *oauth2.Client, t *sdk.Token) error {
-	body := oauth2.Object{}
-	body.Set("access_token", t.AccessToken)
-	at := g.api + "/applications/" + url.PathEscape(c.ID) + "/token"
-	r, err := http.NewRequestWithContext(ctx, http.MethodDelete, at, bytes.NewReader(body.JSON()))
-	if err != nil {
-		return err
-	}
-	r.Header = http.Header{"Accept": {accept}, "Content-Type": {"application/json"}}
-	r.SetBasicAuth(c.ID, c.Secret)
-	a, err := c.Send("token revocation", r)
-	gone := []int{http.StatusNoContent, http.StatusNotFound, http.StatusUnprocessableEntity} // now, or before
-	if err == nil && !slices.Contains(gone, a.Status) {
-		return sdk.UpstreamErrorf("GitHub does not revoke the token: HTTP %d", a.Status)
-	}
-	return err
 }

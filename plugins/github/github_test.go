@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -207,6 +210,40 @@ func TestUserWithoutNumericID(t *testing.T) {
 	}
 }
 
+// Threats 28, 31: what is of another type than GitHub's is left out and never printed as text; what two readers may
+// understand differently is refused.
+func TestOddUser(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	p := newGitHub(t, idp, nil)
+	token := login(t, idp, p, "ada")
+	token.Scope = []string{"read:user"}
+	idp.Fault(devidp.EndpointGitHubUser, devidp.Fault{Body: `{"id":7,"login":{"a":1},"name":7,"email":["ada@example.org"],"avatar_url":true}`})
+	u := userInfo(t, p, token)
+	if u.Sub != "7" || u.PreferredUsername != "" || u.Name != "" || u.Email != "" || u.Picture != "" || u.EmailVerified != nil {
+		t.Errorf("got %+v, want the id alone", u)
+	}
+	for _, body := range []string{`{"id":7,"login":"ada","id":8}`, `{"id":7,"ID":8}`, `{"id":7.5}`, `{"id":"7"}`, `{"id":-7}`, `[{"id":7}]`} {
+		idp.Clear()
+		idp.Fault(devidp.EndpointGitHubUser, devidp.Fault{Body: body})
+		if u, err := p.GetUserInfo(t.Context(), token); err == nil {
+			t.Errorf("%s: got %+v, want an error", body, u)
+		}
+	}
+}
+
+// Threat 36: a group is one whole name, whatever it holds; it never becomes two.
+func TestGroupNamesStayWhole(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	p := newGitHub(t, idp, map[string]string{"groups": "teams"})
+	token := login(t, idp, p, "ada")
+	idp.Fault(devidp.EndpointGitHubOrgs, devidp.Fault{Body: `[{"login":"a,b"},{"login":7},{"login":"c d"}]`})
+	idp.Fault(devidp.EndpointGitHubTeams, devidp.Fault{Body: `[{"slug":"x,admins","organization":{"login":"a"}},{"slug":"admins","organization":"a"}]`})
+	u := userInfo(t, p, token)
+	if diff := cmp.Diff(u.Groups, []string{"a,b", "c d", "a:x,admins"}); diff != "" {
+		t.Errorf("groups (got -, want +):\n%s", diff)
+	}
+}
+
 func TestGroups(t *testing.T) {
 	idp := startIDP(t, devidp.Options{})
 	tests := map[string]struct {
@@ -310,6 +347,67 @@ func TestErrorCodes(t *testing.T) {
 		if !errors.As(err, &typed) || typed.Source != want.source || typed.Code != want.code {
 			t.Errorf("%s: got %v, want %v with %s", code, err, want.source, want.code)
 		}
+	}
+}
+
+// What people get wrong most, and what they are told: the setting, and how to mend it.
+func TestMistakes(t *testing.T) {
+	right := map[string]string{"client_id": "c", "client_secret": "s"}
+	for name, test := range map[string]struct {
+		set           map[string]string
+		setting, says string
+	}{
+		"no client":            {map[string]string{"client_id": ""}, "client_id", "OAUTH_GITHUB_CLIENT_ID"},
+		"no secret":            {map[string]string{"client_secret": ""}, "client_secret", "OAUTH_GITHUB_CLIENT_SECRET"},
+		"server sans scheme":   {map[string]string{"enterprise_url": "git.example.com"}, "enterprise_url", "Address of a GitHub Enterprise server"},
+		"server's API":         {map[string]string{"enterprise_url": "https://git.example.com/api/v3"}, "enterprise_url", "Address of a GitHub Enterprise server"},
+		"server not encrypted": {map[string]string{"enterprise_url": "http://git.example.com"}, "enterprise_url", "use https"},
+		"page sans scheme":     {map[string]string{"auth_url": "git.example.com/login/oauth/authorize"}, "auth_url", "https"},
+		"token not encrypted":  {map[string]string{"token_url": "http://git.example.com/login/oauth/access_token"}, "token_url", "use https"},
+		"API not encrypted":    {map[string]string{"user_info_url": "http://git.example.com/api/v3/user"}, "user_info_url", "use https"},
+		"groups by name":       {map[string]string{"groups": "example-org"}, "groups", "none, orgs (organization), or teams"},
+	} {
+		values := map[string]string{}
+		maps.Copy(values, right)
+		maps.Copy(values, test.set)
+		settings, faults := githubType().CheckSettings(values)
+		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
+		if len(faults) == 0 {
+			_, err = newProvider(t.Context(), sdk.Config{Settings: settings, Log: hclog.NewNullLogger()})
+		}
+		var typed *sdk.Error
+		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
+		}
+	}
+}
+
+// The scope for organizations is asked for exactly when they are groups.
+func TestGroupScope(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	for groups, want := range map[string]string{"none": "read:user user:email", "orgs": "read:user user:email read:org", "teams": "read:user user:email read:org"} {
+		params, err := newGitHub(t, idp, map[string]string{"groups": groups}).AuthorizeParams(t.Context(), sdk.AuthorizeRequest{})
+		if got := params.Params.Get("scope"); err != nil || got != want {
+			t.Errorf("groups %s: got scope %q, error %v; want %q", groups, got, err, want)
+		}
+	}
+}
+
+// Without the scope user:email there is an address that nobody vouches for, and no request for more.
+func TestMissingScope(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	p := newGitHub(t, idp, nil)
+	token := login(t, idp, p, "ada")
+	token.Scope = []string{"read:user"}
+	if u := userInfo(t, p, token); u.EmailVerified != nil || idp.RequestCount(devidp.EndpointGitHubEmails) != 0 {
+		t.Errorf("got %+v, and %d requests for addresses", u, idp.RequestCount(devidp.EndpointGitHubEmails))
+	}
+}
+
+// GitHub knows one prompt, so that authd can tell an operator who sets another.
+func TestPrompts(t *testing.T) {
+	if diff := cmp.Diff(githubType().Prompts, []string{"select_account"}); diff != "" {
+		t.Errorf("prompts (got -, want +):\n%s", diff)
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ func keycloakType() sdk.Type {
 	return sdk.Type{
 		Name: "keycloak", Label: "Keycloak", DocsURL: "https://www.keycloak.org/docs/latest/server_admin/#_oidc_clients",
 		Scopes: []string{"openid", "profile", "email"}, Identifier: "email",
+		Prompts: []string{"none", "login", "consent"}, // a browser is signed in to a realm with one account
 		Settings: append(oidc.Settings("OAUTH_KEYCLOAK"),
 			sdk.Setting{
 				Name: "base_url", Env: "OAUTH_KEYCLOAK_BASE_URL", Required: true, Pattern: `https?://[^\s?#]+`,
@@ -39,11 +42,21 @@ func newProvider(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
 	if cfg.Bool("roles") {
 		config.Map = addRoles
 	}
-	return oidc.New(ctx, cfg, config)
+	p, err := oidc.New(ctx, cfg, config)
+	var typed *sdk.Error
+	if errors.As(err, &typed) && typed.HTTPStatus == http.StatusNotFound {
+		typed.Diagnostics = append(typed.Diagnostics, sdk.Diagnostic{
+			Severity: sdk.SeverityError, Setting: "realm", Summary: "names no realm there",
+			Detail: "spell it as the admin console does; base_url ends before /realms, and needs /auth at its end only with an old Keycloak",
+		})
+	}
+	return p, err
 }
 
-// addRoles adds the roles to the groups. The prefix keeps a role from being taken for a group of the same name.
+// addRoles adds the roles to the groups. The prefix keeps a role from being taken for a group of the same name, and a
+// group that has it in its own name is left out.
 func addRoles(claims oauth2.Object, u *sdk.User) error {
+	u.Groups = slices.DeleteFunc(u.Groups, func(group string) bool { return strings.HasPrefix(group, "role:") })
 	for _, role := range claims.Object("realm_access").Strings("roles") {
 		u.Groups = append(u.Groups, "role:"+role)
 	}

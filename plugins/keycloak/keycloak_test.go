@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +96,58 @@ func TestWrongBaseURL(t *testing.T) {
 	}
 }
 
+// What people get wrong most, and what they are told: the setting, and how to mend it.
+func TestMistakes(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	idp.Fault("/realms/stuff/.well-known/openid-configuration", devidp.Fault{Status: 404, Body: `{"error":"Realm does not exist"}`})
+	right := settingsAt(idp)
+	for name, test := range map[string]struct {
+		set           map[string]string
+		setting, says string
+	}{
+		"no client":        {map[string]string{"client_id": ""}, "client_id", "OAUTH_KEYCLOAK_CLIENT_ID"},
+		"no realm":         {map[string]string{"realm": ""}, "realm", "OAUTH_KEYCLOAK_REALM"},
+		"no address":       {map[string]string{"base_url": ""}, "base_url", "OAUTH_KEYCLOAK_BASE_URL"},
+		"wrong realm":      {map[string]string{"realm": "stuff"}, "realm", "spell it as the admin console does"},
+		"no scheme":        {map[string]string{"base_url": "sso.example.com"}, "base_url", "Address of Keycloak"},
+		"not encrypted":    {map[string]string{"base_url": "http://sso.example.com"}, "base_url", "https"},
+		"realm in both":    {map[string]string{"base_url": idp.URL() + "/realms/dev"}, "realm", "base_url ends before /realms"},
+		"needless /auth":   {map[string]string{"base_url": idp.URL() + "/auth"}, "realm", "only with an old Keycloak"},
+		"a query":          {map[string]string{"base_url": "https://sso.example.com/?x=y"}, "base_url", "up to, not including, /realms"},
+		"a realm's path":   {map[string]string{"realm": "realms/dev"}, "realm", "Name of the realm"},
+		"unknown method":   {map[string]string{"token_endpoint_auth_method": "post"}, "token_endpoint_auth_method", "client_secret_post or none"},
+		"secret is needed": {map[string]string{"client_secret": "", "token_endpoint_auth_method": "client_secret_basic"}, "client_secret", "needs it"},
+		"roles by name":    {map[string]string{"roles": "realm"}, "roles", "true or false"},
+	} {
+		values := map[string]string{}
+		maps.Copy(values, right)
+		maps.Copy(values, test.set)
+		settings, faults := keycloakType().CheckSettings(values)
+		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
+		if len(faults) == 0 {
+			_, err = makeProvider(t, settings)
+		}
+		var typed *sdk.Error
+		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
+		}
+	}
+}
+
+// A client that was registered there without the scope openid gets no ID token.
+func TestMissingScope(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	p, err := makeProvider(t, settingsAt(idp))
+	if err != nil {
+		t.Fatal(err)
+	}
+	idp.Fault(devidp.EndpointToken, devidp.Fault{Body: `{"access_token":"a","token_type":"Bearer"}`})
+	_, err = p.GetToken(t.Context(), sdk.CodeExchange{Code: "c", RedirectURI: "http://127.0.0.1:9/cb", CodeVerifier: "v", Nonce: "n"})
+	if err == nil || !strings.Contains(err.Error(), "scope openid") {
+		t.Errorf("got %v, want it to name the scope openid", err)
+	}
+}
+
 // A realm's name is one segment of the path and can't reach elsewhere.
 func TestRealmNames(t *testing.T) {
 	for _, realm := range []string{"a/b", "a?b", "a#b", "a b", ""} {
@@ -122,7 +176,7 @@ func TestRoles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := &sdk.User{Groups: []string{"/staff"}}
+		u := &sdk.User{Groups: []string{"role:admin", "/staff", "role:shop:editor"}} // two were named to be taken for roles
 		if err := addRoles(claims, u); err != nil {
 			t.Fatal(err)
 		}

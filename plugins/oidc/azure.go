@@ -16,41 +16,56 @@ const guidShape = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[
 var guid = regexp.MustCompile(`^` + guidShape + `$`)
 
 // azureType is Microsoft Entra ID, once Azure AD, at its version 2.0 endpoints.
-func azureType() sdk.Type {
-	const env = "OAUTH_AZURE_AD"
+func azureType() sdk.Type { return entraType("azure-ad", "OAUTH_AZURE_AD", false) }
+
+// azureHybridType is the same in the hybrid flow, as Chainlit has it under a name of its own.
+func azureHybridType() sdk.Type { return entraType("azure-ad-hybrid", "OAUTH_AZURE_AD_HYBRID", true) }
+
+func entraType(name, env string, hybrid bool) sdk.Type {
 	return sdk.Type{
-		Name: "azure-ad", Label: "Microsoft", DocsURL: "https://learn.microsoft.com/en-us/entra/identity-platform/quickstart-register-app",
+		Name: name, Label: "Microsoft", DocsURL: "https://learn.microsoft.com/en-us/entra/identity-platform/quickstart-register-app",
 		Scopes: []string{"openid", "profile", "email", "offline_access"}, Identifier: "preferred_username",
 		// Userinfo says less than the ID token, and only to tokens for Microsoft Graph.
-		Settings: append(append(sdk.ClientSettings(env), standard("userinfo", "false", oidc.Tuning(env))...),
-			sdk.Setting{
-				Name: "tenant_id", Env: env + "_TENANT_ID", Required: true, Pattern: guidShape + `|([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+|common|organizations`,
-				Help: "Directory (tenant) ID, a GUID, or a verified domain of the tenant such as acme.onmicrosoft.com; common or organizations need allowed_tenants.",
-			},
-			sdk.Setting{
-				Name: "enable_single_tenant", Env: env + "_ENABLE_SINGLE_TENANT", Default: "true", Pattern: `(?i:true|false|1|0|yes|no|on|off)`,
-				Help: "Whether people of that tenant alone may sign in (true or false); false needs allowed_tenants.",
-			},
-			sdk.Setting{
-				Name: "allowed_tenants", Env: env + "_ALLOWED_TENANTS", Pattern: guidShape + `([ ,]+` + guidShape + `)*`,
-				Help: "Tenant IDs, GUIDs parted by spaces, whose people may sign in where more tenants than one can.",
-			},
-			sdk.Setting{Name: "scope", Env: env + "_SCOPES", Help: "Scopes, parted by spaces; the same as scopes. openid, profile and email are always among them."},
-			sdk.Setting{
-				Name: "base_url", Env: env + "_BASE_URL", Default: "https://login.microsoftonline.com", Pattern: `https?://[^\s?#]+`,
-				Help: "Address of the cloud, e.g. https://login.microsoftonline.us for that of the US government.",
-			}),
-		New: newAzure,
+		Settings: slices.Concat(sdk.ClientSettings(env), standard("userinfo", "false", oidc.Tuning(env)), tenantSettings(env), graphSettings(env)),
+		New: func(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
+			return newEntra(ctx, cfg, hybrid)
+		},
 	}
 }
 
-func newAzure(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
+func tenantSettings(env string) []sdk.Setting {
+	return []sdk.Setting{
+		{
+			Name: "tenant_id", Env: env + "_TENANT_ID", Required: true, Pattern: guidShape + `|([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+|common|organizations`,
+			Help: "Directory (tenant) ID, a GUID, or a verified domain of the tenant such as acme.onmicrosoft.com; common or organizations need allowed_tenants.",
+		},
+		{
+			Name: "enable_single_tenant", Env: env + "_ENABLE_SINGLE_TENANT", Default: "true", Pattern: `(?i:true|false|1|0|yes|no|on|off)`,
+			Help: "Whether people of that tenant alone may sign in (true or false); false needs allowed_tenants.",
+		},
+		{
+			Name: "allowed_tenants", Env: env + "_ALLOWED_TENANTS", Pattern: guidShape + `([ ,]+` + guidShape + `)*`,
+			Help: "Tenant IDs, GUIDs parted by spaces, whose people may sign in where more tenants than one can.",
+		},
+		{Name: "scope", Env: env + "_SCOPES", Help: "Scopes, parted by spaces; the same as scopes. openid, profile and email are always among them."},
+		{
+			Name: "base_url", Env: env + "_BASE_URL", Default: "https://login.microsoftonline.com", Pattern: `https?://[^\s?#]+`,
+			Help: "Address of the cloud, e.g. https://login.microsoftonline.us for that of the US government.",
+		},
+	}
+}
+
+func newEntra(ctx context.Context, cfg sdk.Config, hybrid bool) (sdk.Provider, error) {
 	base, tenant := strings.TrimRight(cfg.Settings["base_url"], "/"), strings.ToLower(cfg.Settings["tenant_id"])
 	allowed := strings.FieldsFunc(strings.ToLower(cfg.Settings["allowed_tenants"]), func(r rune) bool { return r == ' ' || r == ',' })
 	config := oidc.FromSettings(cfg)
+	config.Hybrid = hybrid
 	config.IssuerSetting = "tenant_id"
-	config.Scopes = []string{"profile", "email"} // scopes from Chainlit are those of Microsoft Graph, which is not asked here
+	config.Scopes = []string{"profile", "email"} // scopes from Chainlit are those of Microsoft Graph
 	config.Map = func(claims oauth2.Object, u *sdk.User) error { return entraUser(claims, u, cfg) }
+	if err := withGraph(&config, cfg); err != nil {
+		return nil, err
+	}
 	several := tenant == "common" || tenant == "organizations"
 	if !several && !cfg.Bool("enable_single_tenant") {
 		several, tenant = true, "common"
@@ -90,18 +105,26 @@ func tenantIssuer(base, tid string, allowed []string) (string, error) {
 
 // entraUser sees to what Entra ID has its own way of saying.
 func entraUser(claims oauth2.Object, u *sdk.User, cfg sdk.Config) error {
-	groups := cfg.Settings["groups_claim"]
 	u.EmailVerified = nil
 	if !cfg.Bool("userinfo") { // whose address may be another than the one that the ID token vouches for
 		u.EmailVerified = ownDomain(claims)
 	}
-	// Above 200 groups the token names an address instead of them. Nothing is fetched from an address in a claim.
-	said := claims.Bool("hasgroups")
-	if claims.Object("_claim_names").Has(groups) || groups == "groups" && said != nil && *said {
-		u.Groups = nil
-		cfg.Log.Warn("the user has more groups than Entra ID puts into a token, so none counts; emit only groups assigned to the application, or use app roles and groups_claim = \"roles\"", "sub", u.Sub)
+	groups := cfg.Settings["groups_claim"]
+	if !overage(claims, groups) {
+		return nil
+	}
+	u.Groups = nil
+	if !cfg.Bool("graph") || groups != "groups" {
+		cfg.Log.Warn("the user has more groups than Entra ID puts into a token, so none counts; emit only groups assigned to the application, use app roles and groups_claim = \"roles\", or set graph = \"true\"", "sub", u.Sub)
 	}
 	return nil
+}
+
+// overage tells whether the user has more groups than the token holds: above 200 it names an address instead of them,
+// from which nothing is fetched.
+func overage(claims oauth2.Object, groups string) bool {
+	said := claims.Bool("hasgroups")
+	return claims.Object("_claim_names").Has(groups) || groups == "groups" && said != nil && *said
 }
 
 // ownDomain tells whether the owner of the e-mail address's domain was verified (xms_edov). An administrator of any

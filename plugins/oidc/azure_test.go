@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -59,21 +60,35 @@ func startEntra(t *testing.T, tid string) *devidp.Server {
 			body["authorization_response_iss_parameter_supported"] = nil
 		}})
 	}
-	idp.Fault(devidp.EndpointToken, devidp.Fault{EditClaims: func(claims map[string]any) {
-		claims["iss"], claims["tid"] = idp.URL()+"/"+tid+"/v2.0", tid
-	}})
+	for _, at := range []string{devidp.EndpointToken, devidp.EndpointAuthorize} { // where there are ID tokens
+		idp.Fault(at, devidp.Fault{EditClaims: func(claims map[string]any) {
+			claims["iss"], claims["tid"] = idp.URL()+"/"+tid+"/v2.0", tid
+		}})
+	}
 	return idp
 }
 
+// entraTypes are both ways to sign in there. What holds for one holds for the other.
+func entraTypes() []sdk.Type { return []sdk.Type{azureType(), azureHybridType()} }
+
 func TestAzure(t *testing.T) {
-	providertest.Run(t, providertest.Harness{
-		Type: azureType(), IDP: devidp.Options{Mounts: []devidp.Mount{azureMount()}},
-		Settings: func(idp *devidp.Server) map[string]string {
-			values := azureAt(idp)
-			values["userinfo"] = "true" // for what the kit asks of it
-			return values
-		},
-	})
+	for name, test := range map[string]struct {
+		kind     sdk.Type
+		userinfo string
+	}{
+		"as it comes": {azureType(), "false"}, "with userinfo": {azureType(), "true"}, "hybrid": {azureHybridType(), "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			providertest.Run(t, providertest.Harness{
+				Type: test.kind, IDP: devidp.Options{Mounts: []devidp.Mount{azureMount()}},
+				Settings: func(idp *devidp.Server) map[string]string {
+					values := azureAt(idp)
+					values["userinfo"] = test.userinfo
+					return values
+				},
+			})
+		})
+	}
 }
 
 // Threat 26: a person of another tenant never gets in, however the provider is set up.
@@ -101,25 +116,30 @@ func TestAzureTenants(t *testing.T) {
 		"common, with userinfo":      {[]string{"tenant_id", "common", "allowed_tenants", ourTenant, "userinfo", "true"}, ourTenant, 0, ""},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			idp := startEntra(t, test.person)
-			values := azureAt(idp)
-			for setting, value := range demo(test.set...) {
-				values[setting] = value
-			}
-			u, err := signIn(t, idp, mustConfigure(t, azureType(), values))
-			if test.says != "" {
-				code := map[sdk.Source]string{sdk.SourceUser: "access_denied"}[test.source]
-				wantSource(t, err, test.source, code, test.says)
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if u.Sub != "dev-7f3a91c0-ada" || u.PreferredUsername != "ada@example.org" || !strings.Contains(string(u.Claims), `"oid":"00000000-`) {
-				t.Errorf("got %+v", u)
-			}
-		})
+		for _, kind := range entraTypes() {
+			t.Run(kind.Name+" "+name, func(t *testing.T) {
+				idp := startEntra(t, test.person)
+				values := azureAt(idp)
+				for setting, value := range demo(test.set...) {
+					values[setting] = value
+				}
+				u, err := signIn(t, idp, mustConfigure(t, kind, values))
+				if test.says != "" {
+					source, code := test.source, map[sdk.Source]string{sdk.SourceUser: "access_denied"}[test.source]
+					if kind.Name == "azure-ad-hybrid" && source == sdk.SourceUpstream {
+						source, code = sdk.SourceUser, "invalid_grant" // the browser brought it
+					}
+					wantSource(t, err, source, code, test.says)
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if u.Sub != "dev-7f3a91c0-ada" || u.PreferredUsername != "ada@example.org" || !strings.Contains(string(u.Claims), `"oid":"00000000-`) {
+					t.Errorf("got %+v", u)
+				}
+			})
+		}
 	}
 }
 
@@ -141,12 +161,78 @@ func TestAzureCrookedTenants(t *testing.T) {
 		},
 	}
 	for name, edit := range tests {
-		idp := startEntra(t, ourTenant)
-		idp.Fault(devidp.EndpointToken, devidp.Fault{EditClaims: func(claims map[string]any) { edit(idp.URL(), claims) }})
-		values := azureAt(idp)
-		values["tenant_id"], values["allowed_tenants"] = "common", ourTenant
-		if token, err := getToken(t, idp, mustConfigure(t, azureType(), values)); err == nil {
-			t.Errorf("%s: got %+v, want an error", name, token)
+		for _, in := range []struct {
+			kind sdk.Type
+			at   string
+		}{{azureType(), devidp.EndpointToken}, {azureHybridType(), devidp.EndpointToken}, {azureHybridType(), devidp.EndpointAuthorize}} {
+			idp := startEntra(t, ourTenant)
+			idp.Fault(in.at, devidp.Fault{EditClaims: func(claims map[string]any) { edit(idp.URL(), claims) }})
+			values := azureAt(idp)
+			values["tenant_id"], values["allowed_tenants"] = "common", ourTenant
+			if token, err := getToken(t, idp, mustConfigure(t, in.kind, values)); err == nil {
+				t.Errorf("%s at %s, %s: got %+v, want an error", in.kind.Name, in.at, name, token)
+			}
+		}
+	}
+}
+
+// Threat 26: two allowed tenants do not mix: both ID tokens are of one and the same.
+func TestAzureHybridTwoTenants(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	idp.Fault(devidp.EndpointAuthorize, devidp.Fault{EditClaims: func(claims map[string]any) {
+		claims["iss"], claims["tid"] = idp.URL()+"/"+thirdTenant+"/v2.0", thirdTenant
+	}})
+	values := azureAt(idp)
+	values["tenant_id"], values["allowed_tenants"] = "common", ourTenant+" "+thirdTenant
+	_, err := getToken(t, idp, mustConfigure(t, azureHybridType(), values))
+	wantSource(t, err, sdk.SourceUpstream, "", "somebody else")
+}
+
+// Chainlit never looked at the nonce of the hybrid flow, nor at the ID token.
+func TestAzureHybridFaultsOfChainlit(t *testing.T) {
+	idp := startIDP(t, devidp.Options{Mounts: []devidp.Mount{azureMount()}})
+	for flaw, says := range map[devidp.Flaw]string{
+		devidp.FlawWrongNonce: "nonce", devidp.FlawWrongCHash: "c_hash", devidp.FlawNoCHash: "c_hash", devidp.FlawWrongAudience: "aud",
+		devidp.FlawUnknownKey: "", devidp.FlawCallbackNoToken: "allow ID tokens",
+	} {
+		idp.Clear()
+		idp.Fault(devidp.EndpointAuthorize, devidp.Fault{Flaws: []devidp.Flaw{flaw}})
+		_, err := getToken(t, idp, mustConfigure(t, azureHybridType(), azureAt(idp)))
+		wantSource(t, err, sdk.SourceUser, "invalid_grant", says)
+	}
+	idp.Clear()
+	idp.Fault(devidp.EndpointAuthorize, devidp.Fault{Flaws: []devidp.Flaw{devidp.FlawOtherUser}})
+	_, err := getToken(t, idp, mustConfigure(t, azureHybridType(), azureAt(idp)))
+	wantSource(t, err, sdk.SourceUpstream, "", "somebody else")
+}
+
+// What Entra ID answers at the token endpoint, see https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes.
+func TestAzureAnswers(t *testing.T) {
+	for _, test := range []struct {
+		status       int
+		code, says   string
+		source       sdk.Source
+		want, inText string
+	}{
+		{401, "invalid_client", "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent is the client secret value, not the client secret ID.", sdk.SourceConfig, "invalid_client", "AADSTS7000215"},
+		{401, "invalid_client", "AADSTS7000222: The provided client secret keys for app are expired.", sdk.SourceConfig, "invalid_client", "AADSTS7000222"},
+		{400, "invalid_grant", "AADSTS70008: The provided authorization code is expired.", sdk.SourceUser, "invalid_grant", "AADSTS70008"},
+		{400, "invalid_grant", "AADSTS54005: OAuth2 Authorization code was already redeemed.", sdk.SourceUser, "invalid_grant", "AADSTS54005"},
+		{400, "invalid_grant", "AADSTS50076: Due to a configuration change made by your administrator, you must use multi-factor authentication.", sdk.SourceUser, "invalid_grant", "AADSTS50076"},
+	} {
+		for _, kind := range entraTypes() {
+			idp := startIDP(t, devidp.Options{Mounts: []devidp.Mount{azureMount()}})
+			body, err := json.Marshal(map[string]any{
+				"error": test.code, "error_description": test.says + " Trace ID: 0 Correlation ID: 1 Timestamp: 2026-11-21 06:00:00Z",
+				"error_codes": []int{1}, "timestamp": "2026-11-21 06:00:00Z", "trace_id": "0", "correlation_id": "1",
+				"error_uri": "https://login.microsoftonline.com/error?code=1",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			idp.Fault(devidp.EndpointToken, devidp.Fault{Status: test.status, Body: string(body)})
+			_, err = getToken(t, idp, mustConfigure(t, kind, azureAt(idp)))
+			wantSource(t, err, test.source, test.want, test.inText)
 		}
 	}
 }
@@ -302,10 +388,11 @@ func TestAzureWrongSettings(t *testing.T) {
 // Chainlit's scopes are for Microsoft Graph alone; the ones that bring the user's name are added.
 func TestAzureScopes(t *testing.T) {
 	idp := startEntra(t, ourTenant)
-	p := mustConfigure(t, azureType(), azureAt(idp))
+	p := mustConfigure(t, azureHybridType(), azureAt(idp))
 	for in, want := range map[string]string{
-		"https://graph.microsoft.com/User.Read offline_access": "openid https://graph.microsoft.com/User.Read offline_access profile email",
-		"openid profile email offline_access":                  "openid profile email offline_access",
+		"https://graph.microsoft.com/User.Read https://graph.microsoft.com/openid offline_access": "openid https://graph.microsoft.com/User.Read https://graph.microsoft.com/openid offline_access profile email",
+		"https://graph.microsoft.com/User.Read offline_access":                                    "openid https://graph.microsoft.com/User.Read offline_access profile email",
+		"openid profile email offline_access":                                                     "openid profile email offline_access",
 	} {
 		params, err := p.AuthorizeParams(t.Context(), sdk.AuthorizeRequest{Scope: strings.Fields(in)})
 		if err != nil || params.Params.Get("scope") != want {
@@ -316,17 +403,40 @@ func TestAzureScopes(t *testing.T) {
 
 // Every name that Chainlit has, and Microsoft's own cloud.
 func TestAzureManifest(t *testing.T) {
-	settings, faults := azureType().CheckSettings(demo("tenant_id", ourTenant))
-	if len(faults) > 0 || settings["base_url"] != "https://login.microsoftonline.com" || settings["enable_single_tenant"] != "true" {
-		t.Errorf("got %v, faults %v; want Microsoft's cloud and one tenant", settings, faults)
+	for i, kind := range entraTypes() {
+		settings, faults := kind.CheckSettings(demo("tenant_id", ourTenant))
+		if len(faults) > 0 || settings["base_url"] != "https://login.microsoftonline.com" || settings["enable_single_tenant"] != "true" || settings["graph"] != "false" {
+			t.Errorf("%s: got %v, faults %v; want Microsoft's cloud and one tenant", kind.Name, settings, faults)
+		}
+		for _, s := range kind.Settings {
+			want := []string{"OAUTH_AZURE_AD_", "OAUTH_AZURE_AD_HYBRID_"}[i] + strings.ToUpper(s.Name)
+			if s.Name == "scope" {
+				want += "S"
+			}
+			if s.Env != want {
+				t.Errorf("%s %s: got %q, want %q", kind.Name, s.Name, s.Env, want)
+			}
+		}
 	}
-	for _, s := range azureType().Settings {
-		want := "OAUTH_AZURE_AD_" + strings.ToUpper(s.Name)
-		if s.Name == "scope" {
-			want += "S"
+}
+
+// Each asks for what its name says, and the same person is the same user in both.
+func TestAzureResponseTypes(t *testing.T) {
+	idp := startEntra(t, ourTenant)
+	subs := map[string]bool{}
+	for i, kind := range entraTypes() {
+		p := mustConfigure(t, kind, azureAt(idp))
+		m := p.(sdk.OpenID).Metadata()
+		if want := []string{"", "code id_token"}[i]; m.ResponseType != want || m.Issuer != idp.URL()+"/"+ourTenant+"/v2.0" {
+			t.Errorf("%s: got %+v", kind.Name, m)
 		}
-		if s.Env != want {
-			t.Errorf("%s: got %q, want %q", s.Name, s.Env, want)
+		u, err := signIn(t, idp, p)
+		if err != nil {
+			t.Fatal(err)
 		}
+		subs[u.Sub] = true
+	}
+	if len(subs) != 1 {
+		t.Errorf("got the subs %v, want one", subs)
 	}
 }

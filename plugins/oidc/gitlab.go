@@ -14,6 +14,7 @@ func gitlabType() sdk.Type {
 	return sdk.Type{
 		Name: "gitlab", Label: "GitLab", DocsURL: "https://docs.gitlab.com/integration/openid_connect_provider/",
 		Scopes: []string{"openid", "profile", "email"}, Identifier: "email",
+		Prompts: []string{"none", "login", "consent"}, // select_account is an error there
 		Settings: append(oidc.Settings(env), sdk.Setting{
 			Name: "domain", Env: env + "_DOMAIN", Default: "gitlab.com", Pattern: hostShape + `(/[A-Za-z0-9._~-]+)*/?`,
 			Help: "Domain of GitLab, e.g. gitlab.example.com, with the path that it lies under, if any; not that of a group or project.",

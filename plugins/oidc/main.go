@@ -6,5 +6,5 @@ import "github.com/authd/authd/sdk"
 func main() { sdk.Serve(types()...) }
 
 func types() []sdk.Type {
-	return []sdk.Type{oidcType(), googleType(), azureType(), oktaType(), auth0Type(), cognitoType(), gitlabType()}
+	return []sdk.Type{oidcType(), googleType(), azureType(), azureHybridType(), oktaType(), auth0Type(), cognitoType(), gitlabType()}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,6 +106,59 @@ func TestSpecialSettings(t *testing.T) {
 				t.Errorf("got -, want +:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWrongSettings(t *testing.T) {
+	idp := startIDP(t, devidp.Options{})
+	testWrong(t, oidcType(), settingsAt(idp), map[string]wrong{
+		"no issuer":          {map[string]string{"issuer": ""}, "issuer", "OAUTH_OIDC_ISSUER"},
+		"no client":          {map[string]string{"client_id": ""}, "client_id", "OAUTH_OIDC_CLIENT_ID"},
+		"no scheme":          {map[string]string{"issuer": "id.example.com"}, "issuer", "to the last slash"},
+		"not encrypted":      {map[string]string{"issuer": "http://id.example.com"}, "issuer", "https"},
+		"a slash too many":   {map[string]string{"issuer": idp.Issuer() + "/"}, "issuer", "so that both are the same, to the last slash"},
+		"the document":       {map[string]string{"issuer": idp.Issuer() + "/.well-known/openid-configuration"}, "issuer", "there is no discovery document"},
+		"the wrong realm":    {map[string]string{"issuer": idp.URL() + "/realm/dev"}, "issuer", "there is no discovery document"},
+		"another name of it": {map[string]string{"issuer": strings.Replace(idp.Issuer(), "127.0.0.1", "localhost", 1)}, "issuer", idp.Issuer()},
+		"a query":            {map[string]string{"issuer": idp.Issuer() + "?x=y"}, "issuer", "to the last slash"},
+		"secret is needed":   {map[string]string{"client_secret": "", "token_endpoint_auth_method": "client_secret_post"}, "client_secret", "needs it"},
+		"unknown method":     {map[string]string{"token_endpoint_auth_method": "basic"}, "token_endpoint_auth_method", "client_secret_post or none"},
+		"discovery off":      {map[string]string{"discovery": "false"}, "discovery", "must all be set"},
+		"userinfo by URL":    {map[string]string{"userinfo": "https://id.example.com/userinfo"}, "userinfo", "true or false"},
+	})
+}
+
+// A client that was registered without the scope openid gets no ID token, whatever the vendor's name.
+func TestMissingScope(t *testing.T) {
+	idp := startIDP(t, devidp.Options{Mounts: append([]devidp.Mount{azureMount(), googleMount(), cognitoMount()}, slices.Concat(oktaMounts(), auth0Mounts())...)})
+	for _, at := range []struct {
+		kind   sdk.Type
+		values map[string]string
+	}{
+		{oidcType(), settingsAt(idp)},
+		{googleType(), googleAt(idp)},
+		{azureType(), azureAt(idp)},
+		{azureHybridType(), azureAt(idp)},
+		{oktaType(), oktaAt(idp)},
+		{auth0Type(), auth0At(idp)},
+		{cognitoType(), verifiedCognitoAt(idp)},
+	} {
+		idp.Clear()
+		idp.Fault(devidp.EndpointToken, devidp.Fault{EditBody: func(body map[string]any) { delete(body, "id_token") }})
+		_, err := getToken(t, idp, mustConfigure(t, at.kind, at.values))
+		if err == nil || !strings.Contains(err.Error(), "scope openid") {
+			t.Errorf("%s: got %v, want it to name the scope openid", at.kind.Name, err)
+		}
+	}
+}
+
+// What each vendor does with prompt, so that authd can tell an operator who sets another; empty means all of them.
+func TestPrompts(t *testing.T) {
+	want := map[string]string{"google": "none consent select_account", "okta": "none login consent", "gitlab": "none login consent"}
+	for _, kind := range types() {
+		if got := strings.Join(kind.Prompts, " "); got != want[kind.Name] {
+			t.Errorf("%s: got %q, want %q", kind.Name, got, want[kind.Name])
+		}
 	}
 }
 

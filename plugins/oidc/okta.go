@@ -15,7 +15,7 @@ func oktaType() sdk.Type {
 	const env = "OAUTH_OKTA"
 	return sdk.Type{
 		Name: "okta", Label: "Okta", DocsURL: "https://developer.okta.com/docs/guides/sign-into-web-app-redirect/",
-		Scopes: []string{"openid", "profile", "email"}, Identifier: "email",
+		Scopes: []string{"openid", "profile", "email"}, Identifier: "email", Prompts: []string{"none", "login", "consent"},
 		Settings: append(oidc.Settings(env),
 			sdk.Setting{
 				Name: "domain", Env: env + "_DOMAIN", Required: true, Pattern: domainShape,

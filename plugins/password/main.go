@@ -3,4 +3,4 @@ package main
 
 import "github.com/authd/authd/sdk"
 
-func main() { sdk.Serve(passwordType()) }
+func main() { sdk.Serve(passwordType(), usersType()) }

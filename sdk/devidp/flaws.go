@@ -37,6 +37,8 @@ const (
 	FlawCritical          Flaw = "critical"             // crit names an extension nobody knows
 	FlawNotJWT            Flaw = "not-jwt"              // no JWT at all
 	FlawAccessTokenType   Flaw = "access-token-type"    // typ at+jwt: an access token in the place of the ID token
+	FlawWrongCHash        Flaw = "wrong-c-hash"         // at authorize: c_hash of another code
+	FlawNoCHash           Flaw = "no-c-hash"            // at authorize
 	FlawStaleAuthTime     Flaw = "stale-auth-time"      // auth_time a week ago
 	FlawNoAuthTime        Flaw = "no-auth-time"         //
 	FlawWithNonce         Flaw = "with-nonce"           // a nonce in a logout token, where none may be
@@ -98,6 +100,7 @@ const (
 	FlawTokenInCallback Flaw = "token-in-callback"     // an access token in the URL
 	FlawCallbackIssuer  Flaw = "callback-wrong-issuer" // RFC 9207 iss of somebody else
 	FlawCallbackNoIss   Flaw = "callback-no-issuer"    // no iss though metadata promise one
+	FlawCallbackNoToken Flaw = "callback-no-id-token"  // no id_token though one was asked for (hybrid flow)
 )
 
 // flawSpec says where a flaw is shown and how. At most one edit is set; the

@@ -401,6 +401,17 @@ func TestHybridFlaws(t *testing.T) {
 	if claimsOf(t, form.Get("id_token"))["nonce"] == "the-nonce" || form.Has("state") {
 		t.Errorf("form %v", form)
 	}
+	for flaw, right := range map[Flaw]func(token string) bool{
+		FlawWrongCHash:      func(token string) bool { return claimsOf(t, token)["c_hash"] == halfHash("ES256", "another code") },
+		FlawNoCHash:         func(token string) bool { return claimsOf(t, token)["c_hash"] == nil },
+		FlawCallbackNoToken: func(token string) bool { return token == "" },
+	} {
+		s.Fault(EndpointAuthorize, Fault{Flaws: []Flaw{flaw}})
+		_, form, err := s.AuthorizeForm(t.Context(), authURL(s, with{"response_type": "code id_token", "response_mode": "form_post"}), "ada")
+		if err != nil || !form.Has("code") || !right(form.Get("id_token")) {
+			t.Errorf("%s: form %v, error %v", flaw, form, err)
+		}
+	}
 }
 
 // What MustRefuse says is true: a strict client refuses exactly those flaws and

@@ -84,6 +84,7 @@ func flipLastBit(token string) string {
 // tokenClaimFlaws are wrong in what an ID token says about itself.
 func tokenClaimFlaws() map[Flaw]flawSpec {
 	lenient := func(spec flawSpec) flawSpec { spec.lenient = true; return spec }
+	front := func(spec flawSpec) flawSpec { spec.on = []string{EndpointAuthorize}; return spec }
 	return map[Flaw]flawSpec{
 		FlawWrongIssuer:   drafted(func(d *draft) { d.claims["iss"] = elsewhere }),
 		FlawNoIssuer:      without("iss"),
@@ -104,6 +105,8 @@ func tokenClaimFlaws() map[Flaw]flawSpec {
 		FlawWrongNonce:     drafted(func(d *draft) { d.claims["nonce"] = "nonce-of-another-login" }),
 		FlawNoNonce:        without("nonce"),
 		FlawWrongAtHash:    drafted(func(d *draft) { d.claims["at_hash"] = halfHash(d.key.alg, "another access token") }),
+		FlawWrongCHash:     front(drafted(func(d *draft) { d.claims["c_hash"] = halfHash(d.key.alg, "another code") })),
+		FlawNoCHash:        front(without("c_hash")),
 		FlawStaleAuthTime:  lenient(drafted(func(d *draft) { d.claims["auth_time"] = d.at(-7 * 24 * time.Hour) })),
 		FlawNoAuthTime:     lenient(without("auth_time")),
 	}
@@ -261,8 +264,9 @@ func callbackFlaws() map[Flaw]flawSpec {
 		FlawTokenInCallback: on(func(p url.Values) { p.Set("access_token", "token-in-a-url"); p.Set("token_type", "Bearer") }),
 		FlawCallbackIssuer:  on(func(p url.Values) { p.Set("iss", elsewhere) }),
 		FlawCallbackNoIss:   on(func(p url.Values) { p.Del("iss") }),
+		FlawCallbackNoToken: on(func(p url.Values) { p.Del("id_token") }),
 	}
-	for _, oidcOnly := range []Flaw{FlawCallbackIssuer, FlawCallbackNoIss} {
+	for _, oidcOnly := range []Flaw{FlawCallbackIssuer, FlawCallbackNoIss, FlawCallbackNoToken} {
 		spec := table[oidcOnly]
 		spec.on = []string{EndpointAuthorize}
 		table[oidcOnly] = spec

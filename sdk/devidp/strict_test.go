@@ -208,7 +208,8 @@ func (c *strictClient) verify(meta metadata, token, access, code string) (map[st
 		return nil, err
 	}
 	for name, value := range map[string]string{"at_hash": access, "c_hash": code} {
-		if hash, said := claims[name]; said && value != "" && hash != halfHash(jose.SignatureAlgorithm(header.Algorithm), value) {
+		// c_hash must be there beside a code (OpenID Connect Core 3.3.2.11), at_hash need not.
+		if hash, said := claims[name]; (said || name == "c_hash") && value != "" && hash != halfHash(jose.SignatureAlgorithm(header.Algorithm), value) {
 			return nil, fmt.Errorf("%s does not fit", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"net/url"
 
 	"github.com/authd/authd/sdk"
@@ -47,7 +48,7 @@ func merge(id, info oauth2.Object) oauth2.Object {
 
 // user makes the user from the claims of OpenID Connect Core section 5.1. A claim of an unexpected type is left out.
 // User.Claims is all of them but transientClaims.
-func (p *Provider) user(claims oauth2.Object) (*sdk.User, error) {
+func (p *Provider) user(ctx context.Context, t *sdk.Token, claims oauth2.Object) (*sdk.User, error) {
 	u := &sdk.User{
 		Sub:               claims.String("sub"),
 		PreferredUsername: claims.String("preferred_username"),
@@ -70,6 +71,11 @@ func (p *Provider) user(claims oauth2.Object) (*sdk.User, error) {
 	sub := u.Sub
 	if p.config.Map != nil {
 		if err := p.config.Map(claims, u); err != nil {
+			return nil, err
+		}
+	}
+	if p.config.Extend != nil {
+		if err := p.config.Extend(ctx, p.plain(), t, claims, u); err != nil {
 			return nil, err
 		}
 	}

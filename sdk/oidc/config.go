@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"net/url"
 	"regexp"
 	"strings"
@@ -36,6 +37,8 @@ type Config struct {
 	NoDiscovery bool
 	// Logout is a sign-out page of the identity provider's own kind.
 	Logout Logout
+	// Hybrid asks for an ID token beside the code (OpenID Connect Core section 3.3).
+	Hybrid bool
 	// Params are fixed parameters of the authorization request.
 	Params url.Values
 	// Scopes are asked for whatever else is, as openid always is.
@@ -51,6 +54,9 @@ type Config struct {
 	// Map is called last with all claims and the user made from the standard ones, which it may change; nil: nothing
 	// to change. Sub stays what it is.
 	Map func(claims oauth2.Object, u *sdk.User) error
+	// Extend comes after Map and may ask further endpoints about the user, with a client that shows no credentials of
+	// its own and the token that the user is made from. What it adds to the claims is there for rules. Nil: nothing.
+	Extend func(ctx context.Context, c *oauth2.Client, t *sdk.Token, claims oauth2.Object, u *sdk.User) error
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -107,7 +108,11 @@ func (p *Provider) current() *metadata {
 // Metadata implements sdk.OpenID.
 func (p *Provider) Metadata() sdk.Metadata {
 	m := p.current()
-	return sdk.Metadata{Issuer: m.issuer, ResponseIssSupported: m.responseIss}
+	out := sdk.Metadata{Issuer: m.issuer, ResponseIssSupported: m.responseIss}
+	if p.config.Hybrid {
+		out.ResponseType = sdk.ResponseTypeHybrid
+	}
+	return out
 }
 
 // authStyle decides how the client shows itself to the token endpoint. The first that is possible is taken and no
@@ -170,13 +175,18 @@ func (p *Provider) AuthorizeParams(_ context.Context, in sdk.AuthorizeRequest) (
 	}, nil
 }
 
-// GetToken implements sdk.Provider: it redeems the code and verifies the ID token, which must be there.
+// GetToken implements sdk.Provider: it redeems the code and verifies the ID token, which must be there. In the hybrid
+// flow the ID token that came with the code is verified first, and both must be about the same user.
 func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
 	c, m, err := p.client(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkResponseIssuer(in.Params, m.issuer); err != nil {
+		return nil, err
+	}
+	front, err := p.verifyFront(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	t, err := c.Exchange(ctx, in)
@@ -186,11 +196,37 @@ func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Toke
 	if t.IDToken == "" {
 		return nil, sdk.UpstreamErrorf("the token response holds no id_token; the client may not be registered for OpenID Connect (scope openid)")
 	}
-	_, err = p.verifyIDToken(ctx, t.IDToken, expectation{nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, accessToken: t.AccessToken})
+	claims, err := p.verifyIDToken(ctx, t.IDToken, expectation{nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, accessToken: t.AccessToken})
 	if err != nil {
 		return nil, err
 	}
+	if front != nil && (front.String("iss") != claims.String("iss") || front.String("sub") != claims.String("sub")) {
+		return nil, sdk.UpstreamErrorf("ID token: its iss and sub are not those of the ID token that came with the code, so it is about somebody else")
+	}
 	return t, nil
+}
+
+// verifyFront verifies the ID token of the authorization response (OpenID Connect Core section 3.3.2.12) and returns
+// its claims; nil without the hybrid flow, for which authd lets none through. What is wrong with it is no fault of the
+// identity provider's: it was the browser that brought it, and whoever sits there may bring anything.
+func (p *Provider) verifyFront(ctx context.Context, in sdk.CodeExchange) (oauth2.Object, error) {
+	if !p.config.Hybrid {
+		return nil, nil
+	}
+	if came := in.Params["id_token"]; len(came) != 1 || came[0] == "" || in.Code == "" {
+		return nil, sdk.UserErrorf("invalid_grant", "the authorization response holds no code and id_token; allow ID tokens from the authorization endpoint for this client")
+	}
+	claims, err := p.verified(ctx, in.Params.Get("id_token"), expectation{
+		nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, code: in.Code,
+	})
+	var typed *sdk.Error
+	switch {
+	case err == nil:
+		return claims, nil
+	case errors.As(err, &typed):
+		return nil, typed
+	}
+	return nil, sdk.UserErrorf("invalid_grant", "authorization response: ID token: %w", err)
 }
 
 // checkResponseIssuer compares the iss of the authorization response (RFC 9207 section 2.4), if it is there. That it
@@ -226,7 +262,7 @@ func (p *Provider) GetUserInfo(ctx context.Context, t *sdk.Token) (*sdk.User, er
 	if id == nil && info == nil {
 		return nil, sdk.UpstreamErrorf("there is neither an ID token nor a userinfo endpoint to tell who this is")
 	}
-	return p.user(merge(id, info))
+	return p.user(ctx, t, merge(id, info))
 }
 
 func (p *Provider) asksUserInfo(m *metadata) bool {

@@ -91,6 +91,26 @@ func authorize(t *testing.T, idp *devidp.Server, p sdk.Provider, in sdk.Authoriz
 	} {
 		params.Params.Set(name, value)
 	}
+	rest := sentBack(t, idp, params, p.(sdk.OpenID).Metadata().Hybrid())
+	code := rest.Get("code")
+	rest.Del("code")
+	rest.Del("state")
+	return sdk.CodeExchange{Code: code, RedirectURI: callback, CodeVerifier: verifier, Nonce: "the-nonce", MaxAge: in.MaxAge, Params: rest}
+}
+
+// sentBack is what the identity provider answers to an authorization request: in the query, or, in the hybrid flow, as
+// a form.
+func sentBack(t *testing.T, idp *devidp.Server, params sdk.AuthorizeParams, hybrid bool) url.Values {
+	t.Helper()
+	if hybrid {
+		params.Params.Set("response_type", sdk.ResponseTypeHybrid)
+		params.Params.Set("response_mode", "form_post")
+		_, form, err := idp.AuthorizeForm(t.Context(), params.Endpoint+"?"+params.Params.Encode(), "ada")
+		if err != nil || form.Get("code") == "" {
+			t.Fatalf("got %v, error %v; want a code", form, err)
+		}
+		return form
+	}
 	back, err := idp.Authorize(t.Context(), params.Endpoint+"?"+params.Params.Encode(), "ada")
 	if err != nil {
 		t.Fatal(err)
@@ -99,11 +119,7 @@ func authorize(t *testing.T, idp *devidp.Server, p sdk.Provider, in sdk.Authoriz
 	if err != nil || u.Query().Get("code") == "" {
 		t.Fatalf("got %q, error %v; want a code", back, err)
 	}
-	rest := u.Query()
-	code := rest.Get("code")
-	rest.Del("code")
-	rest.Del("state")
-	return sdk.CodeExchange{Code: code, RedirectURI: callback, CodeVerifier: verifier, Nonce: "the-nonce", MaxAge: in.MaxAge, Params: rest}
+	return u.Query()
 }
 
 // login goes as far as GetToken.

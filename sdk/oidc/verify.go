@@ -33,6 +33,8 @@ type expectation struct {
 	maxAge time.Duration
 	// accessToken that at_hash, if there is one, must match; "": not looked at.
 	accessToken string
+	// code that c_hash, which must be there, must match; "": not looked at.
+	code string
 	// expired tokens will do, since this one was verified in time before.
 	expired bool
 }
@@ -40,6 +42,20 @@ type expectation struct {
 // verifyIDToken verifies an ID token (OpenID Connect Core section 3.1.3.7) and returns its claims. Errors are of
 // source upstream and hold no part of the token but its issuer and audience.
 func (p *Provider) verifyIDToken(ctx context.Context, raw string, want expectation) (oauth2.Object, error) {
+	claims, err := p.verified(ctx, raw, want)
+	if err == nil {
+		return claims, nil
+	}
+	var typed *sdk.Error
+	if errors.As(err, &typed) {
+		return nil, typed
+	}
+	return nil, sdk.UpstreamErrorf("ID token: %w", err)
+}
+
+// verified is verifyIDToken, but for what is wrong with the token itself, which is no *sdk.Error yet: whose fault that
+// is depends on who brought it.
+func (p *Provider) verified(ctx context.Context, raw string, want expectation) (oauth2.Object, error) {
 	m, err := p.metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -51,14 +67,13 @@ func (p *Provider) verifyIDToken(ctx context.Context, raw string, want expectati
 	if err == nil && want.accessToken != "" && claims.Has("at_hash") {
 		err = token.VerifyAccessToken(want.accessToken)
 	}
-	if err == nil {
-		return claims, nil
+	if err == nil && want.code != "" {
+		err = checkCodeHash(token, claims, want.code)
 	}
-	var typed *sdk.Error
-	if errors.As(err, &typed) {
-		return nil, typed
+	if err != nil {
+		return nil, err
 	}
-	return nil, sdk.UpstreamErrorf("ID token: %w", err)
+	return claims, nil
 }
 
 // open checks the form, type and signature of a token and returns its claims, read strictly.
@@ -109,6 +124,16 @@ func checkHeader(raw string, types []string) error {
 	kind := strings.TrimPrefix(strings.ToLower(header.String("typ")), "application/")
 	if header.Has("typ") && !slices.Contains(types, kind) {
 		return fmt.Errorf("its typ is %.20q: it was made for something else", kind)
+	}
+	return nil
+}
+
+// checkCodeHash holds c_hash against the code (OpenID Connect Core section 3.3.2.10). It is made as at_hash is.
+func checkCodeHash(token *goidc.IDToken, claims oauth2.Object, code string) error {
+	hashed := *token
+	hashed.AccessTokenHash = claims.String("c_hash")
+	if hashed.VerifyAccessToken(code) != nil {
+		return errors.New("its c_hash is missing, or not that of the code that came with it")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@
 //	process-…                                                            handshake, standard output, shutdown: binaries only
 //	configure-…, capabilities, authorize-params, exchange, login, …      the ways of a login
 //	token-…, userinfo-…                                                  an identity provider that fails, and whose fault that is
-//	id-token-…, identity-…                                               an identity provider that lies, or is lied about
+//	id-token-…, identity-…, hybrid-…                                     an identity provider that lies, or is lied about
 //	refresh-…, revoke, end-session, password, logout-token-…, check      what only some providers can do
 //	parallel, cancel, secrets                                            many at once, callers that leave, what reaches the log
 //

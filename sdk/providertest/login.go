@@ -79,6 +79,7 @@ func (p *provider) token(ctx context.Context, method string, do func(context.Con
 func (p *provider) getToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
 	p.seen.secret("authorization code", in.Code)
 	p.seen.secret("code_verifier", in.CodeVerifier)
+	p.seen.secret("ID token of the authorization response", in.Params.Get("id_token"))
 	return p.token(ctx, "GetToken", func(ctx context.Context) (*sdk.Token, error) { return p.client.GetToken(ctx, in) })
 }
 
@@ -129,14 +130,21 @@ func (s *suite) authorizeURL(in sdk.AuthorizeRequest, got sdk.AuthorizeParams) (
 	for name, value := range s.owned(in) {
 		params.Set(name, value)
 	}
+	if s.shared.Hybrid() {
+		params.Set("response_mode", "form_post")
+	}
 	to.RawQuery = params.Encode()
 	return to.String(), nil
 }
 
 // owned are the parameters that authd writes itself.
 func (s *suite) owned(in sdk.AuthorizeRequest) map[string]string {
+	responseType := sdk.ResponseTypeCode
+	if s.shared.Hybrid() {
+		responseType = sdk.ResponseTypeHybrid
+	}
 	return map[string]string{
-		"client_id": s.settings["client_id"], "response_type": "code", "redirect_uri": in.RedirectURI, "state": in.State,
+		"client_id": s.settings["client_id"], "response_type": responseType, "redirect_uri": in.RedirectURI, "state": in.State,
 		"nonce": in.Nonce, "code_challenge": in.CodeChallenge, "code_challenge_method": in.CodeChallengeMethod,
 	}
 }
@@ -152,7 +160,7 @@ func (s *suite) authorize(ctx context.Context, p *provider, who devidp.User) (sd
 	if err != nil {
 		return sdk.CodeExchange{}, err
 	}
-	back, err := s.visit(ctx, to, got.Params.Get("response_mode") == "form_post", who.Sub)
+	back, err := s.visit(ctx, to, s.shared.Hybrid() || got.Params.Get("response_mode") == "form_post", who.Sub)
 	if err != nil {
 		return sdk.CodeExchange{}, err
 	}

@@ -19,7 +19,7 @@ func optionalChecks() []check {
 	checks := []check{
 		{name: "refresh", run: checkRefresh, when: refreshes},
 		{name: "refresh-kept", run: checkRefreshKept, when: func(s *suite) bool { return refreshes(s) && s.tokenAt == devidp.EndpointToken }},
-		{name: "refresh-invalid-grant", run: checkRefreshRefused, when: refreshes},
+		{name: "refresh-invalid-grant", run: checkRefreshRefused, when: func(s *suite) bool { return refreshes(s) && asksIDP(s) }},
 		{name: "refresh-other-user", run: checkRefreshOtherUser, when: func(s *suite) bool { return refreshes(s) && openID(s) }},
 		{name: "refresh-without-token", run: checkRefreshWithout, when: capable(sdk.CapabilityRefresh)},
 		{name: "revoke", run: checkRevoke, when: capable(sdk.CapabilityRevocation)},

@@ -33,7 +33,7 @@ var (
 // hostKeys are what a provider's table in the configuration file says to authd itself.
 func hostKeys() []string {
 	return []string{
-		"id", "type", "label", "icon", "scopes", "prompt", "authorize_params", "identifier", "allow", "required",
+		"id", "type", "label", "icon", "scopes", "prompt", "authorize_params", "identifier", "allow", "claims", "required",
 		"callback_path", "insecure_http", "ca_file",
 	}
 }

@@ -1,6 +1,7 @@
-// Protogen compiles the protobuf contract of authd and generates its Go code, without protoc or buf on the machine.
+// Protogen compiles the protobuf contract of authd and generates its Go code and the page about its messages, without
+// protoc or buf on the machine.
 //
-//	protogen -proto DIR            write the generated code beside the .proto files
+//	protogen -proto DIR            write the generated code beside the .proto files, and the page (-page FILE)
 //	protogen -proto DIR -check     fail if that would change a file, or if the contract breaks the released one
 //	protogen -proto DIR -freeze    remember the contract as released
 //
@@ -38,16 +39,17 @@ func main() {
 	dir := flag.String("proto", "", "directory with the .proto files; import paths start there")
 	check := flag.Bool("check", false, "compare instead of writing")
 	freeze := flag.Bool("freeze", false, "remember the contract as released")
+	page := flag.String("page", "../docs/reference/protocol.md", "page about the messages")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if err := run(ctx, *dir, *check, *freeze); err != nil {
+	if err := run(ctx, *dir, *page, *check, *freeze); err != nil {
 		fmt.Fprintln(os.Stderr, "protogen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, check, freeze bool) error {
+func run(ctx context.Context, dir, page string, check, freeze bool) error {
 	if dir == "" {
 		return errors.New("-proto is not set; give the directory with the .proto files")
 	}
@@ -63,13 +65,13 @@ func run(ctx context.Context, dir string, check, freeze bool) error {
 		return err
 	}
 	if !check {
-		return write(dir, generated)
+		return errors.Join(write(dir, generated), os.WriteFile(page, []byte(reference(files)), 0o644))
 	}
 	released, err := compile(ctx, releasedDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return errors.Join(compare(dir, generated), compatible(released, files))
+	return errors.Join(compare(dir, generated), compareReference(page, reference(files)), compatible(released, files))
 }
 
 // protoFiles lists the .proto files below dir, relative to it.

@@ -163,7 +163,7 @@ func TestRunRefuses(t *testing.T) {
 		"nothing there": t.TempDir(),
 		"not protobuf":  writeContract(t, "syntax = nonsense"),
 	} {
-		if err := run(t.Context(), dir, true, false); err == nil {
+		if err := run(t.Context(), dir, filepath.Join(t.TempDir(), "page.md"), true, false); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 // groupMax bounds how many changes share one transaction.
 const groupMax = 256
 
+// lag is how long changes that may lag wait for one that may not, to be written with it.
+const lag = 20 * time.Millisecond
+
 // errNothingChanged rolls a transaction back that has nothing to write, which
 // spares the disk.
 var errNothingChanged = errors.New("nothing changed")
@@ -22,8 +26,10 @@ var errNothingChanged = errors.New("nothing changed")
 // closed; a caller that gives up waiting must not look into it any more.
 type change struct {
 	key     string               // to announce
+	lags    bool                 // it is answered before it is on the disk
 	apply   func(*records) error // may end in store.ErrNotFound or ErrConflict only before it changes anything
 	changed bool
+	settled bool // done is closed
 	err     error
 	done    chan struct{}
 }
@@ -35,11 +41,11 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Dura
 	}
 	raw := encode(value, store.ExpiresAt(s.now(), ttl))
 	var version uint64
-	err := s.write(ctx, key, func(r *records) (err error) {
+	c := &change{key: key, lags: when.MayLag(), apply: func(r *records) (err error) {
 		version, err = r.put([]byte(key), raw, when)
 		return err
-	})
-	if err != nil {
+	}}
+	if err := s.hand(ctx, c); err != nil {
 		return 0, err // version may be written to even now
 	}
 	return version, nil
@@ -82,7 +88,11 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 // write hands a change to the writer and waits until it is on the disk.
 func (s *Store) write(ctx context.Context, key string, apply func(*records) error) error {
-	c := &change{key: key, apply: apply, done: make(chan struct{})}
+	return s.hand(ctx, &change{key: key, apply: apply})
+}
+
+func (s *Store) hand(ctx context.Context, c *change) error {
+	c.done = make(chan struct{})
 	select {
 	case s.changes <- c:
 	case <-ctx.Done():
@@ -101,43 +111,53 @@ func (s *Store) write(ctx context.Context, key string, apply func(*records) erro
 
 // writeUntilStopped is the only goroutine that writes to the file. What piles up
 // while it waits for the disk it commits together: one wait for up to groupMax
-// changes, and none that is only there to collect more.
+// changes. Only changes that may lag are kept back to collect more.
 func (s *Store) writeUntilStopped() {
 	for {
 		select {
 		case <-s.stop:
 			return
 		case first := <-s.changes:
-			s.commit(s.gather(first))
+			patience := time.NewTimer(lag)
+			s.commit(first, func(group []*change) *change { return s.next(group, patience.C) })
+			patience.Stop()
 		case answer := <-s.shrinks:
 			answer <- s.shrink()
 		}
 	}
 }
 
-// gather adds the changes that wait already to the first.
-func (s *Store) gather(first *change) []*change {
-	group := []*change{first}
-	for len(group) < groupMax {
-		select {
-		case c := <-s.changes:
-			group = append(group, c)
-		default:
-			return group
+// next returns a change that waits already or, while all others may lag, one that
+// comes in time; nil when the group is complete.
+func (s *Store) next(group []*change, patience <-chan time.Time) *change {
+	if len(group) == groupMax {
+		return nil
+	}
+	select {
+	case c := <-s.changes:
+		return c
+	default:
+	}
+	for _, c := range group {
+		if !c.lags {
+			return nil
 		}
 	}
-	return group
+	select {
+	case c := <-s.changes:
+		return c
+	case <-patience:
+	case <-s.stop:
+	}
+	return nil
 }
 
-// commit writes a group in one transaction and answers its callers. If it fails
-// nothing of it is written, and everybody is told so: even a refusal may have
-// rested on a change that was undone.
-func (s *Store) commit(group []*change) {
-	err := s.update(group)
+// commit writes a group, the first change and what next gives, in one transaction and answers its callers. If it fails
+// nothing of it is written, and everybody who still waits is told so: even a refusal
+// may have rested on a change that was undone.
+func (s *Store) commit(first *change, next func(group []*change) *change) {
+	group, err := s.update(first, next)
 	for _, c := range group {
-		if err != nil {
-			c.err = err
-		}
 		// Before the answer, so that whoever got it finds the key told. After a
 		// failure too: one of the last wait for the disk leaves the change in sight.
 		if c.changed && c.key != "" {
@@ -145,23 +165,33 @@ func (s *Store) commit(group []*change) {
 		}
 	}
 	for _, c := range group {
-		close(c.done)
+		c.settle(cmp.Or(err, c.err))
 	}
 }
 
-// update applies the changes of a group in one transaction.
-func (s *Store) update(group []*change) error {
+// update applies the first change and those that come with it in one transaction,
+// and returns them. Those that lag have been answered then.
+func (s *Store) update(first *change, next func([]*change) *change) (group []*change, err error) {
 	if s.broken.Load() {
-		return fmt.Errorf("%w: store file:%s: damage was met while writing; restart authd", store.ErrUnavailable, s.path)
+		err = fmt.Errorf("%w: store file:%s: damage was met while writing; restart authd", store.ErrUnavailable, s.path)
+		return []*change{first}, err
 	}
-	err := guard(func() error {
+	group = []*change{first} // whatever happens before it is its turn
+	err = guard(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			r := newRecords(tx, s.now())
-			for _, c := range group {
+			for c := first; c != nil; c = next(group) {
+				if c != first {
+					group = append(group, c)
+				}
 				before := r.writes
 				c.err = c.apply(r)
 				c.changed = r.writes > before
-				if c.err != nil && (c.changed || !isRefusal(c.err)) {
+				failed := c.err != nil && (c.changed || !isRefusal(c.err))
+				if c.lags {
+					c.settle(s.explain(c.err))
+				}
+				if failed {
 					return c.err
 				}
 			}
@@ -172,12 +202,20 @@ func (s *Store) update(group []*change) error {
 		})
 	})
 	if errors.Is(err, errNothingChanged) {
-		return nil
+		return group, nil
 	}
 	if errors.Is(err, errDamaged) {
 		s.broken.Store(true)
 	}
-	return s.explain(err)
+	return group, s.explain(err)
+}
+
+// settle answers a change, unless it has been.
+func (c *change) settle(err error) {
+	if !c.settled {
+		c.err, c.settled = err, true
+		close(c.done)
+	}
 }
 
 // isRefusal reports whether an error is an answer of the store rather than a

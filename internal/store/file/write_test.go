@@ -166,9 +166,8 @@ func TestFailingGroupIsUndoneForAll(t *testing.T) {
 		{key: "new", apply: absent("first"), done: make(chan struct{})},
 		{key: "new", apply: absent("refused because of the first"), done: make(chan struct{})},
 		{key: "old", apply: func(*records) error { return cause }, done: make(chan struct{})},
-		{key: "never", apply: absent("never tried"), done: make(chan struct{})},
 	}
-	s.commit(group)
+	s.commit(group[0], oneAfterTheOther(group))
 	for i, c := range group {
 		<-c.done
 		if !errors.Is(c.err, store.ErrUnavailable) || !errors.Is(c.err, cause) {
@@ -192,6 +191,82 @@ func TestFailingGroupIsUndoneForAll(t *testing.T) {
 	}
 }
 
+// oneAfterTheOther gives the second change of a group and so on, as if all had waited.
+func oneAfterTheOther(group []*change) func([]*change) *change {
+	return func(done []*change) *change {
+		if len(done) == len(group) {
+			return nil
+		}
+		return group[len(done)]
+	}
+}
+
+// TestUnsyncedWaitsForCompany: a write that may lag is answered at once, and goes to the disk with the next that may not.
+func TestUnsyncedWaitsForCompany(t *testing.T) {
+	s := openTidy(t, Options{})
+	mustPut(t, s, "warm", "", 0)
+	before := txID(t, s)
+	lagging := store.Absent().Unsynced()
+	for i := range 3 {
+		if _, err := s.Put(t.Context(), "burnt", nil, 0, lagging); (i == 0) != (err == nil) || i > 0 && !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("Put %d: %v; only the first may win, safe or not", i, err)
+		}
+	}
+	mustPut(t, s, "session", "", 0)
+	if got := txID(t, s) - before; got > 2 {
+		t.Errorf("%d transactions, want one, or two on a slow machine", got)
+	}
+	if _, err := s.Get(t.Context(), "burnt"); err != nil {
+		t.Errorf("Get after another write: %v", err)
+	}
+}
+
+// TestUnsyncedGetsThereAlone: without company it is written after a moment, and before the store is closed.
+func TestUnsyncedGetsThereAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authd.db")
+	for _, key := range []string{"first", "second"} {
+		s, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		watched, err := s.Watch(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Put(t.Context(), key, []byte("x"), 0, store.Absent().Unsynced()); err != nil {
+			t.Fatal(err)
+		}
+		if key == "first" {
+			<-watched // by itself
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, key := range []string{"first", "second"} {
+		if _, err := s.Get(t.Context(), key); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// TestUnsyncedToldOfItsOwnFailure: what can't be applied is refused, lagging or not.
+func TestUnsyncedToldOfItsOwnFailure(t *testing.T) {
+	s := openTidy(t, Options{})
+	cause := errors.New("the disk is on fire")
+	c := &change{key: "k", lags: true, apply: func(*records) error { return cause }, done: make(chan struct{})}
+	s.commit(c, oneAfterTheOther([]*change{c}))
+	<-c.done
+	if !errors.Is(c.err, cause) || !errors.Is(c.err, store.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable with the cause", c.err)
+	}
+}
+
 // TestGroupSeesItself: in one transaction the second of two sees the first.
 func TestGroupSeesItself(t *testing.T) {
 	s := openTidy(t, Options{})
@@ -204,7 +279,7 @@ func TestGroupSeesItself(t *testing.T) {
 		}}
 	}
 	before := txID(t, s)
-	s.commit(group)
+	s.commit(group[0], oneAfterTheOther(group))
 	if group[0].err != nil || versions[0] == 0 {
 		t.Errorf("first: version %d, %v", versions[0], group[0].err)
 	}

@@ -606,8 +606,12 @@ type ConfigureResponse struct {
 	Capabilities          []Capability `protobuf:"varint,3,rep,packed,name=capabilities,proto3,enum=authd.provider.v1.Capability" json:"capabilities,omitempty"`
 	// response_iss_supported: the identity provider promises the iss parameter (RFC 9207).
 	ResponseIssSupported bool `protobuf:"varint,4,opt,name=response_iss_supported,json=responseIssSupported,proto3" json:"response_iss_supported,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// response_type that the host asks for: "code", which empty means too, or "code id_token", the hybrid flow (OpenID
+	// Connect Core 1.0 section 3.3), which takes CAPABILITY_OPENID. The host then has the answer posted as a form, and
+	// its id_token is among GetTokenRequest.callback_parameters, for the plugin to verify.
+	ResponseType  string `protobuf:"bytes,5,opt,name=response_type,json=responseType,proto3" json:"response_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
@@ -666,6 +670,13 @@ func (x *ConfigureResponse) GetResponseIssSupported() bool {
 		return x.ResponseIssSupported
 	}
 	return false
+}
+
+func (x *ConfigureResponse) GetResponseType() string {
+	if x != nil {
+		return x.ResponseType
+	}
+	return ""
 }
 
 type AuthorizeParamsRequest struct {
@@ -2096,12 +2107,13 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\x06ca_pem\x18\x06 \x01(\fR\x05caPem\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x02\n" +
 	"\x11ConfigureResponse\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x125\n" +
 	"\x16authorization_endpoint\x18\x02 \x01(\tR\x15authorizationEndpoint\x12A\n" +
 	"\fcapabilities\x18\x03 \x03(\x0e2\x1d.authd.provider.v1.CapabilityR\fcapabilities\x124\n" +
-	"\x16response_iss_supported\x18\x04 \x01(\bR\x14responseIssSupported\"\xd2\x02\n" +
+	"\x16response_iss_supported\x18\x04 \x01(\bR\x14responseIssSupported\x12#\n" +
+	"\rresponse_type\x18\x05 \x01(\tR\fresponseType\"\xd2\x02\n" +
 	"\x16AuthorizeParamsRequest\x12!\n" +
 	"\fredirect_uri\x18\x01 \x01(\tR\vredirectUri\x12\x19\n" +
 	"\x05state\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05state\x12\x19\n" +

@@ -1,0 +1,82 @@
+//go:build unix
+
+package realtest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// pythonList names what the virtual environment of Python holds, with versions and hashes.
+const pythonList = "test/languages/requirements.txt"
+
+// Python returns the interpreter of a virtual environment that holds the packages of
+// test/languages/requirements.txt: grpcio, protobuf, and what makes code and wheels
+// without a network. Where it is missing the test fails with the command that makes it.
+func Python(t testing.TB) string {
+	t.Helper()
+	root, err := ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := findPython(cache, filepath.Join(root, pythonList))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// cacheDir is where scripts/deps keeps what it fetches.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".cache"), err
+}
+
+// findPython looks for the environment of a list of packages. scripts/deps gives it the
+// same name, and puts the mark there when all is installed.
+func findPython(cache, list string) (string, error) {
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return "", fmt.Errorf("realtest: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	home := filepath.Join(cache, "authd-test", "python-"+hex.EncodeToString(sum[:])[:12])
+	if _, err := os.Stat(filepath.Join(home, "authd-ready")); err != nil {
+		return "", fmt.Errorf("the Python packages of %s are not installed (%w); run \"make deps\", which needs: apt-get install python3 python3-venv", pythonList, err)
+	}
+	return filepath.Join(home, "bin", "python"), nil
+}
+
+// NodeModules returns a directory of the checkout, such as "examples/node-provider",
+// after a look at its node_modules. Where that is missing the test fails with the
+// command that makes it.
+func NodeModules(t testing.TB, dir string) string {
+	t.Helper()
+	root, err := ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(root, filepath.FromSlash(dir))
+	if err := findNodeModules(home, dir); err != nil {
+		t.Fatal(err)
+	}
+	return home
+}
+
+func findNodeModules(home, dir string) error {
+	if _, err := os.Stat(filepath.Join(home, "node_modules", ".package-lock.json")); err != nil {
+		return fmt.Errorf("the npm packages of %s are not installed (%w); run \"make deps\", or: npm ci --prefix %s", dir, err, dir)
+	}
+	return nil
+}
