@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/host"
 	"github.com/authd/authd/internal/identity"
 	"github.com/authd/authd/internal/policy"
 )
@@ -35,7 +36,7 @@ func newAppList(a *app) *cobra.Command {
 				return err
 			}
 			a.warn(cfg.Warnings)
-			return as.write(a.out, appTable(appsOf(cfg)))
+			return as.write(a.out, appTable(host.AppsOf(cfg)))
 		},
 	}
 	configFlag(c, &path)
@@ -71,18 +72,6 @@ browsers do. Without --user it is a guest who asks.`,
 	configFlag(c, &path)
 	formatFlag(c, &as)
 	return c
-}
-
-// appsOf are the apps of a configuration as policy takes them.
-func appsOf(cfg *config.Config) []policy.App {
-	apps := make([]policy.App, len(cfg.Apps))
-	for i, a := range cfg.Apps {
-		apps[i] = policy.App{Host: a.Host, PassAccessToken: a.PassAccessToken}
-		for _, r := range a.Rules {
-			apps[i].Rules = append(apps[i].Rules, policy.AppRule{Path: r.Path, Methods: r.Methods, Public: r.Public, Allow: r.Allow})
-		}
-	}
-	return apps
 }
 
 // appFaults tells where in the file a faulty rule of an app stands.
@@ -265,7 +254,7 @@ func (a *app) explain(ctx context.Context, path string, as format, ask inquiry) 
 
 // decide asks what a check asks: the rules of the app, and unless the page is public whether the person may come in.
 func decide(ctx context.Context, cfg *config.Config, request policy.Request, person *policy.Person) (explanation, error) {
-	apps, err := policy.NewApps(appsOf(cfg))
+	apps, err := policy.NewApps(host.AppsOf(cfg))
 	if err != nil {
 		return explanation{}, err
 	}
