@@ -46,6 +46,9 @@ func hurry() {
 		return
 	}
 	self, err := os.Executable()
+	if strings.HasPrefix(self, "/memfd:") { // a sealed copy has no path
+		self = "/proc/self/exe"
+	}
 	if err == nil {
 		err = syscall.Exec(self, os.Args, append(os.Environ(), name+"="+value))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/authd/authd/internal/catalog"
 	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/host"
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/providertest"
 )
@@ -65,14 +66,7 @@ func placeOf(cfg *config.Config) place {
 	path, required := cfg.LockPath()
 	return place{
 		dirs: cfg.Server.PluginsDir, lockPath: path, lock: catalog.OpenLock(path, required),
-		sandbox: sandboxOf(cfg.Confinement(config.Provider{})),
-	}
-}
-
-// sandboxOf is where the configuration has a plugin run.
-func sandboxOf(c config.Confinement) catalog.Sandbox {
-	return catalog.Sandbox{
-		Level: catalog.Level(c.Sandbox), BestEffort: c.BestEffort, RunAs: c.RunAs, EgressPorts: c.EgressPorts, MemoryLimit: c.MemoryLimit,
+		sandbox: host.SandboxOf(cfg.Confinement(config.Provider{})),
 	}
 }
 

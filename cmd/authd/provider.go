@@ -12,6 +12,7 @@ import (
 
 	"github.com/authd/authd/internal/catalog"
 	"github.com/authd/authd/internal/config"
+	"github.com/authd/authd/internal/host"
 	"github.com/authd/authd/sdk"
 )
 
@@ -205,7 +206,7 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 func (s *state) start(p config.Provider) catalog.ProviderConfig {
 	return catalog.ProviderConfig{
 		ID: p.ID, Type: p.Type, Plugin: serving(s.plugins, p.Type).Plugin, Settings: p.Settings, Secrets: p.SecretValues,
-		Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Sandbox: sandboxOf(s.config.Confinement(p)),
+		Scopes: p.Scopes, InsecureHTTP: p.InsecureHTTP, CAPEM: p.CAPEM, Sandbox: host.SandboxOf(s.config.Confinement(p)),
 	}
 }
 

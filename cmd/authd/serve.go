@@ -21,8 +21,9 @@ func newServe(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server until it is told to stop",
-		Long: `Run the server until SIGTERM or SIGINT. Everything can be set in the configuration file or in the environment; see
-"authd config schema" and "authd config check". The log goes to standard error.`,
+		Long: `Run the server until SIGTERM or SIGINT. A changed configuration file and a changed plugin count at once, or after
+SIGHUP. Everything can be set in the configuration file or in the environment; see "authd config schema" and "authd
+config check". The log goes to standard error.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return stopped(c.Context(), a.serve(c.Context(), path)) },
 	}
@@ -42,15 +43,20 @@ func (a *app) serve(ctx context.Context, path string) error {
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
 	}
-	defer ignoreHangup(log)()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	manager, err := serviceManager()
 	if err != nil {
 		return err
 	}
-	server, err := host.New(ctx, host.Options{Config: cfg, Environ: a.environ, Log: log, Manager: manager, Drain: drainTime})
+	server, err := host.New(ctx, host.Options{
+		Config: cfg, Environ: a.environ, Log: log, Manager: manager, Drain: drainTime,
+		Load: func() (*config.Config, error) { return a.usable(path) }, Watch: true,
+	})
 	if err != nil {
 		return err
 	}
+	defer reloadOn(ctx, hangups, server)()
 	return server.Run(ctx)
 }
 
@@ -88,15 +94,14 @@ func forbidCoreDumps() error {
 	return nil
 }
 
-// ignoreHangup keeps SIGHUP, with which a service manager asks for a reload, from ending the process without a word.
-// The function that it returns ends that.
-func ignoreHangup(log hclog.Logger) (stop func()) {
-	hangups, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
+// reloadOn has the server reload at each SIGHUP, with which a service manager asks for it. The function that it returns
+// ends that.
+func reloadOn(ctx context.Context, hangups chan os.Signal, server *host.Server) (stop func()) {
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for range hangups {
-			log.Warn("SIGHUP is ignored: a changed configuration is read at the next start; restart authd")
+			_ = server.Reload(ctx) // what is wrong has been logged
 		}
 	}()
 	return func() {

@@ -97,7 +97,7 @@ func TestServeUntilToldToStop(t *testing.T) {
 			_ = res.Body.Close()
 
 			s.signal(t, syscall.SIGHUP)
-			s.logged(t, "SIGHUP is ignored")
+			s.logged(t, "reloaded")
 			s.signal(t, sig)
 			s.logged(t, "authd is stopping")
 			if code := s.end(t); code != exitOK {

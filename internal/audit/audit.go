@@ -20,6 +20,10 @@ const (
 	PluginStopped  Kind = "plugin_stopped"
 	PluginCrashed  Kind = "plugin_crashed"
 	PluginRefused  Kind = "plugin_refused"
+	PluginSwapped  Kind = "plugin_swapped"
+	PluginKept     Kind = "plugin_kept" // a new plugin or configuration could not take over
+	Reloaded       Kind = "config_reloaded"
+	ReloadRefused  Kind = "config_refused"
 )
 
 // Event is what happened. Empty fields are left out of the line. No field may hold a token, code, secret, cookie or

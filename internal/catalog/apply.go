@@ -126,7 +126,7 @@ func (c *Catalog) Restart(id string) error {
 func (p *Provider) Restart() {
 	p.changing.Lock()
 	defer p.changing.Unlock()
-	p.want(p.wanted.Load().cfg)
+	p.want(p.wanted.Load().cfg, true)
 }
 
 // update sets another configuration, and reports whether that is one.
@@ -140,15 +140,17 @@ func (p *Provider) update(next ProviderConfig) bool {
 		now.plugin.Store(&next.Plugin)
 		return false
 	}
-	p.want(next)
+	p.want(next, false)
 	return true
 }
 
 // want makes another configuration the one that the supervisor brings about. Under changing.
-func (p *Provider) want(cfg ProviderConfig) {
+func (p *Provider) want(cfg ProviderConfig, forced bool) {
 	before := p.wanted.Load()
 	p.required.Store(cfg.Required)
-	p.wanted.Store(newSpec(cfg, p.root, before))
+	next := newSpec(cfg, p.root, before)
+	next.forced = forced
+	p.wanted.Store(next)
 	// Whoever waits for the provider from now on waits for what this leads to.
 	if now, _ := p.board.read(); now.State == StateRefused || now.State == StateMisconfigured {
 		p.change(EventState, nil, time.Time{}, func(s *Status) { s.State, s.Problem = StateStarting, "" })

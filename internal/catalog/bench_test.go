@@ -66,6 +66,32 @@ func BenchmarkCall(b *testing.B) {
 	})
 }
 
+// From New to four providers that answer: at most 150 ms.
+func BenchmarkFourReady(b *testing.B) {
+	path := install(b, b.TempDir(), namePrefix+"well")
+	var providers []ProviderConfig
+	for _, id := range []string{"a", "b", "c", "d"} {
+		providers = append(providers, ProviderConfig{ID: id, Type: "test", Plugin: At(path, true), Settings: map[string]string{"client_id": "app"}})
+	}
+	for b.Loop() {
+		c, err := New(Config{Providers: providers})
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Start(context.Background())
+		for _, p := range c.Providers() {
+			if err := p.WaitReady(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		if err := c.Stop(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
 // From the death of a process to the next answer: at most 50 ms.
 func BenchmarkRestart(b *testing.B) {
 	p := benchProvider(b)

@@ -5,6 +5,7 @@
 //
 //	discover.go   files named authd-provider-NAME in the plugins directories
 //	trust.go      may it be run? owners, permissions, symbolic links
+//	lock.go       is it what the lock file (lockfile.go) says? at every start
 //	describe.go   what can it be configured as? -describe, in the jail; manifests.go remembers it by fileid.go
 //	distrust.go   is the answer believable? for every answer of a plugin
 //	watch.go      something in the directories has changed: look again
@@ -14,7 +15,9 @@
 //	swap.go         another takes over while it serves, or is rejected
 //	process.go      go-plugin's client around a process of ours; health; stop
 //	runner.go       go-plugin's hook: start, handshake.go
-//	spawner.go      the one thread that forks; jail_linux.go what a child may do; child.go pipes, reaping, killing
+//	image.go        what is really executed: with a lock, a sealed copy (memfd_linux.go)
+//	sandbox.go      off, basic, strict, run_as; landlock_linux.go and sandbox_linux.go are the walls
+//	spawner.go      the thread that forks; jail_linux.go what a child may do; child.go pipes, reaping, killing
 //	sockets.go      the private directory for sockets; dial.go who is at the other end?
 //	env.go          the little environment that a plugin sees
 //	log.go          what it prints becomes lines of authd's log; lines.go bounds, redact.go masks

@@ -25,6 +25,9 @@ type described struct {
 // Describe is the function of that name with a memory. The manifest is shared and must not be changed. A plugin that
 // fails although its file was written a moment ago may not be complete yet: it is asked three times, half a second
 // apart, and for longer while it is open for writing.
+//
+// With an error comes what the file at that path served before, if anything is known: a plugin that was replaced by
+// one that is broken or refused still stands for its types, so that what runs of it can go on.
 func (m *Manifests) Describe(ctx context.Context, p Plugin) (*sdk.Manifest, error) {
 	t := m.timing.or(defaults())
 	for try := 1; ; try++ {
@@ -37,9 +40,19 @@ func (m *Manifests) Describe(ctx context.Context, p Plugin) (*sdk.Manifest, erro
 			m.remember(p.Path, file, manifest)
 		}
 		if err == nil || p.Refused != "" || !unfinished(err, try, &file, t) || !sleep(ctx, t.rewrite, nil) {
+			if err != nil {
+				manifest = m.before(p.Path)
+			}
 			return manifest, err
 		}
 	}
+}
+
+// before is what was last known to be served from that path.
+func (m *Manifests) before(path string) *sdk.Manifest {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.known[path].manifest
 }
 
 func (m *Manifests) recall(path string, file identity) *sdk.Manifest {

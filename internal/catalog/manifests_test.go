@@ -50,10 +50,10 @@ func TestManifests(t *testing.T) {
 	}
 	refused := plugin
 	refused.Refused = "may be written by others"
-	_, err = known.Describe(background(t), refused)
+	m, err = known.Describe(background(t), refused)
 	fails(t, "Describe of a refused plugin", err, "may be written by others")
-	if got := starts(); got != 2 {
-		t.Errorf("a refused plugin was started: %d", got)
+	if got := starts(); got != 2 || m == nil || m.Version != "v2" {
+		t.Errorf("Describe of a refused plugin = %+v after %d starts, want what it served before, and none", m, got)
 	}
 }
 
@@ -61,8 +61,8 @@ func TestManifests(t *testing.T) {
 func TestManifestsOfHalfWrittenFile(t *testing.T) {
 	plugin, starts, replace := counting(t, "exit 1")
 	known := Manifests{timing: timing{writing: longEnough, rewrite: time.Millisecond}}
-	if _, err := known.Describe(background(t), plugin); err == nil {
-		t.Error("Describe of a broken plugin succeeded")
+	if m, err := known.Describe(background(t), plugin); err == nil || m != nil {
+		t.Errorf("Describe of a broken plugin = %+v, %v", m, err)
 	}
 	// Each attempt asks twice: by flag, then over gRPC.
 	if got := starts(); got != 2*writesMax {
@@ -78,5 +78,9 @@ func TestManifestsOfHalfWrittenFile(t *testing.T) {
 	replace("mv '" + plugin.Path + ".whole' '" + plugin.Path + "'; exit 1")
 	if m, err := known.Describe(background(t), plugin); err != nil || m.Version != "v1" {
 		t.Errorf("Describe while it is written = %+v, %v", m, err)
+	}
+	replace("exit 1")
+	if m, err := known.Describe(background(t), plugin); err == nil || m == nil || m.Version != "v1" {
+		t.Errorf("Describe of one that was spoiled = %+v, %v; want an error with what it served before", m, err)
 	}
 }

@@ -106,7 +106,7 @@ func sweep(parent string) {
 func abandoned(dir string) bool {
 	const young = time.Minute
 	info, err := os.Lstat(dir)
-	if err != nil || info.Mode() != fs.ModeDir|0o700 {
+	if err != nil || info.Mode() != fs.ModeDir|0o700 && info.Mode() != fs.ModeDir|0o711 { // 0711: see runAs
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)

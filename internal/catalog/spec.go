@@ -18,6 +18,7 @@ type spec struct {
 	plugin     atomic.Pointer[Plugin]   // as it was last found: what it must pass before a start may change
 	file       atomic.Pointer[identity] // of the plugin, as it was when last looked at or started
 	superseded chan struct{}            // closed when another one is wanted
+	forced     bool                     // it takes another process, even if this one has the same configuration
 }
 
 // newSpec makes the configuration that follows before, which is nil for the first. Its secrets are masked in the

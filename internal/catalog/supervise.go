@@ -164,11 +164,13 @@ func (s *supervisor) keep(ctx context.Context, in *instance) {
 				s.retire(ctx, in)
 				return
 			}
-			// When it is interrupted, the reason follows at once.
-			if next := s.renew(ctx, in, wanted); next != nil {
+			if !wanted.forced && in.spec.same(wanted.cfg, s.launcher.files) {
+				in = s.revert(in, wanted)
+			} else if next := s.renew(ctx, in, wanted); next != nil {
 				s.takeOver(ctx, in, next)
 				in = next
 			}
+			// When it was interrupted, the reason follows at once.
 		}
 		select {
 		case <-in.exited:

@@ -100,6 +100,17 @@ func (s *supervisor) takeOver(ctx context.Context, in, next *instance) {
 	s.cleanups.Go(func() { s.digest(ctx, next) })
 }
 
+// revert has the process that serves go on with what is wanted, since that is what it has: a change that failed was
+// taken back.
+func (s *supervisor) revert(in *instance, wanted *spec) *instance {
+	wanted.file.Store(in.spec.file.Load())
+	next := *in
+	next.spec = wanted
+	s.good, s.bad, s.again = wanted, nil, nil
+	s.change(EventState, &next, time.Time{}, func(st *Status) { st.CandidateProblem = "" })
+	return &next
+}
+
 // retire lets the calls in flight end in an instance that no longer serves, and stops it.
 func (s *supervisor) retire(ctx context.Context, in *instance) {
 	s.cleanups.Go(func() {

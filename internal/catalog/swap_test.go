@@ -39,6 +39,24 @@ func (e *events) of(kind EventKind) (count int, last Event) {
 	return count, last
 }
 
+// await is of, once there are so many.
+func (e *events) await(t *testing.T, kind EventKind, want int) (count int, last Event) {
+	t.Helper()
+	ctx := background(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if count, last = e.of(kind); count >= want {
+			return count, last
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%d events of the kind %s, want %d", count, kind, want)
+		}
+	}
+}
+
 // Threat 141, F4: a plugin's file is replaced twenty times under load; every time another process takes over and no
 // call fails.
 func TestSwapUnderLoad(t *testing.T) {
@@ -89,7 +107,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	if got := p.Status(); got.Swaps != swaps || got.Restarts != 0 || got.CandidateFailures != 0 {
 		t.Errorf("status = %+v", got)
 	}
-	if n, _ := told.of(EventSwapped); n != swaps {
+	if n, _ := told.await(t, EventSwapped, swaps); n != swaps {
 		t.Errorf("%d events of a swap, want %d", n, swaps)
 	}
 	for pid := range seen {
@@ -187,7 +205,7 @@ func TestCandidateFails(t *testing.T) {
 				t.Errorf("status = %+v, want process %d to serve on", got, old)
 			}
 			tell(t, p, "")
-			if n, last := told.of(EventCandidateFailed); n != 1 || last.Status.CandidateProblem != got.CandidateProblem {
+			if n, last := told.await(t, EventCandidateFailed, 1); n != 1 || last.Status.CandidateProblem != got.CandidateProblem {
 				t.Errorf("%d events of a failed candidate, the last %+v", n, last)
 			}
 			apply(t, c, Changes{}, bad) // the same again is nothing new
@@ -199,6 +217,27 @@ func TestCandidateFails(t *testing.T) {
 				t.Errorf("status = %+v", got)
 			}
 		})
+	}
+}
+
+// A change that failed and is taken back costs no process.
+func TestCandidateIsTakenBack(t *testing.T) {
+	pc := testProvider(t, "p")
+	c := catalogOf(t, Config{Providers: []ProviderConfig{pc}})
+	p := ready(t, c, "p")
+	old := p.Status().PID
+	for range 3 {
+		apply(t, c, Changes{Changed: []string{"p"}}, pc.with("new", "config"))
+		until(t, p, "degraded", Status.Degraded)
+		apply(t, c, Changes{Changed: []string{"p"}}, pc)
+		if got := until(t, p, "as before", func(s Status) bool { return !s.Degraded() }); got.PID != old || got.State != StateReady || got.Swaps != 0 {
+			t.Errorf("status = %+v, want process %d to serve on", got, old)
+		}
+		tell(t, p, "")
+	}
+	p.process.Load().kill()
+	if got := replaced(t, p, old); got.Degraded() {
+		t.Errorf("status = %+v", got)
 	}
 }
 

@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,4 +71,23 @@ func memoryLimit(text string) (uint64, error) {
 		return 0, fmt.Errorf("%s is less than the 128MiB that a plugin starts with", quoted(text))
 	}
 	return n << shift, nil
+}
+
+// Files are what the configuration was read from, or could be: the file itself, whether it is there or not, and what
+// provider tables name. When one of them changes it is worth reading the configuration again.
+func (c *Config) Files() []string {
+	files := []string{cmp.Or(c.Path, DefaultPath)}
+	for _, p := range c.Providers {
+		for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
+			if strings.HasSuffix(name, fileSuffix) {
+				files = append(files, p.Settings[name])
+			}
+		}
+		for _, file := range []string{p.CAFile, p.Icon} {
+			if file != "" {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
 }

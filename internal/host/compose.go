@@ -108,11 +108,14 @@ func (s *Server) composeKeys(ctx context.Context, _ Options) (err error) {
 
 // composeProviders makes what a reload can replace, and the catalog that runs the providers.
 func (s *Server) composeProviders(ctx context.Context, opt Options) error {
+	s.lock = catalog.OpenLock(opt.Config.LockPath())
 	next, starts, err := s.prepare(ctx, opt.Config)
 	if err != nil {
 		return err
 	}
-	if s.catalog, err = catalog.New(catalog.Config{Providers: starts, Environ: opt.Environ, Log: s.log, Event: s.pluginEvent}); err != nil {
+	if s.catalog, err = catalog.New(catalog.Config{
+		Providers: starts, Lock: s.lock, Environ: opt.Environ, Log: s.log, Event: s.pluginEvent,
+	}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.catalog.Stop)
@@ -130,8 +133,18 @@ func (s *Server) composeProviders(ctx context.Context, opt Options) error {
 
 // pluginEvent writes what becomes of a provider's process to the audit log.
 func (s *Server) pluginEvent(e catalog.Event) {
+	switch e.Kind {
+	case catalog.EventSwapped:
+		s.audit.Write(audit.Event{Kind: audit.PluginSwapped, Provider: e.Provider, Cause: e.Plugin})
+		return
+	case catalog.EventCandidateFailed:
+		s.audit.Write(audit.Event{Kind: audit.PluginKept, Provider: e.Provider, Cause: e.Status.CandidateProblem})
+		return
+	case catalog.EventBreakerOpened, catalog.EventBreakerClosed:
+		return // the catalog logs them; they are no matter of security
+	}
 	kind, ok := map[catalog.State]audit.Kind{
-		catalog.StateReady: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed,
+		catalog.StateReady: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed, catalog.StateQuarantined: audit.PluginCrashed,
 		catalog.StateMisconfigured: audit.PluginRefused, catalog.StateRefused: audit.PluginRefused,
 	}[e.Status.State]
 	// With a process, a provider that backs off waits for its identity provider; that is no crash.

@@ -73,6 +73,11 @@ func classify(err error) failure {
 
 func classifyCall(call *catalog.CallError) failure {
 	tell := failProvider
+	if call.Method == "PasswordLogin" && call.Kind == catalog.KindDenied && call.RetryAfter > 0 {
+		tell = failRateLimited
+		tell.retryAfter = call.RetryAfter
+		return tell
+	}
 	refused := call.Kind == catalog.KindDenied || call.Kind == catalog.KindExpired
 	if refused && call.Method == "PasswordLogin" {
 		return failPassword

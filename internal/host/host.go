@@ -46,6 +46,10 @@ type Options struct {
 	Log hclog.Logger
 	// Manager is the service manager that authd runs under; the zero value is none.
 	Manager Manager
+	// Load reads the configuration anew, for Reload; nil: Reload looks for plugins only.
+	Load func() (*config.Config, error)
+	// Watch reloads whenever the configuration or a plugin has changed on the disk.
+	Watch bool
 	// Drain is how long Stop goes on serving while it says that it is about to end; 0: it does not.
 	Drain time.Duration
 }
@@ -65,9 +69,15 @@ type Server struct {
 	ring     *keys.Ring
 	signer   *keys.Signer
 	catalog  *catalog.Catalog
+	lock     *catalog.Lock
+	manifest catalog.Manifests    // of the plugins that were asked
 	inForce  atomic.Pointer[live] // read it with live
 	flow     *login.Flow
 	sessions *session.Manager
+
+	load      func() (*config.Config, error) // :: nil: there is nothing to read again
+	watches   bool
+	reloading sync.Mutex // one Reload at a time
 
 	limiter     limiter
 	crossOrigin *http.CrossOriginProtection
@@ -94,7 +104,7 @@ const (
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
 func New(ctx context.Context, opt Options) (_ *Server, err error) {
-	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2), manager: opt.Manager, drainTime: opt.Drain}
+	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2), manager: opt.Manager, drainTime: opt.Drain, load: opt.Load, watches: opt.Watch}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -136,6 +146,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	}
 	s.log.Info("authd is listening", "address", s.Addr(), "public_url", s.publicURL.String(), "providers", len(s.live().providers))
 	s.startReports()
+	if s.watches {
+		return s.watch()
+	}
 	return nil
 }
 

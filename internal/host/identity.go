@@ -95,7 +95,8 @@ func (s *Server) grantOf(found *session.Session) *grant {
 		g := &grant{session: found, user: found.User, headers: identityHeaders(found.User), person: policy.NewPerson(found.User)}
 		g.denied = now.admission.AdmitPerson(context.Background(), g.person)
 		if g.denied == nil {
-			if _, ok := now.byID[found.User.Provider]; !ok {
+			_, known := now.byID[found.User.Provider]
+			if _, dormant := now.dormant[found.User.Provider]; !known && !dormant {
 				g.denied = errProviderGone
 			}
 		}

@@ -21,6 +21,8 @@ type live struct {
 	cfg       *config.Config
 	providers []*provider          // in the order of the login page
 	byID      map[string]*provider // :: provider id → provider
+	types     map[string]bool      // those that some plugin serves
+	dormant   map[string]string    // :: id of a provider whose plugin is gone → its type; its sessions go on
 	admission *policy.Admission
 	apps      *policy.Apps
 	returnTo  *login.ReturnTo
@@ -35,33 +37,59 @@ func (s *Server) live() *live { return s.inForce.Load() }
 // prepare makes of a configuration what can be in force, and says how the catalog is to run its providers. It changes
 // nothing. join completes the result.
 func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []catalog.ProviderConfig, error) {
-	served, types := s.describeAll(ctx, catalog.Discover(cfg.Server.PluginsDir, false))
+	served, types := s.describeAll(ctx, s.discover(cfg))
 	resolved := cfg.Resolve(types, s.environ)
 	for _, warning := range cfg.EnvironmentWarnings(types, s.environ) {
 		s.log.Warn(warning)
 	}
-	next := &live{cfg: cfg, byID: map[string]*provider{}}
+	next := &live{cfg: cfg, byID: map[string]*provider{}, types: map[string]bool{}, dormant: map[string]string{}}
+	for _, t := range types {
+		next.types[t.Name] = true
+	}
 	rules := map[string]string{}
+	var faults [6]error
 	starts := make([]catalog.ProviderConfig, len(resolved))
 	for i, p := range resolved {
 		rules[p.ID] = p.Allow
 		starts[i] = startOf(p, served[p.Type])
+		starts[i].Sandbox = SandboxOf(cfg.Confinement(p))
 		for _, warning := range p.Warnings {
 			s.log.Warn(warning, "provider", p.ID)
 		}
-		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, icon: s.icon(p)}
+		mapping, err := policy.NewMapping(p.ID, p.Claims)
+		faults[0] = errors.Join(faults[0], err)
+		one := &provider{Provider: p, plugin: starts[i].Plugin.Name, icon: s.icon(p), mapping: mapping}
 		next.providers, next.byID[p.ID] = append(next.providers, one), one
 	}
-	var faults [6]error
-	next.admission, faults[0] = policy.NewAdmission(cfg.Access.Allow, rules)
-	next.apps, faults[5] = policy.NewApps(AppsOf(cfg))
-	next.proxies, faults[1] = parseProxies(cfg.Server.TrustedProxies)
-	next.returnTo, faults[2] = login.NewReturnTo(cfg.Server.PublicURL, returnTargets(cfg))
+	next.admission, faults[1] = policy.NewAdmission(cfg.Access.Allow, rules)
+	var err error
+	if next.apps, err = policy.NewApps(AppsOf(cfg)); err != nil {
+		return nil, nil, err
+	}
+	next.proxies, faults[2] = parseProxies(cfg.Server.TrustedProxies)
+	next.returnTo, faults[3] = login.NewReturnTo(cfg.Server.PublicURL, returnTargets(cfg))
 	site := web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo}
-	next.pages, faults[3] = web.New(site)
+	next.pages, faults[4] = web.New(site)
 	site.Origin = cfg.Server.PublicURL
-	next.appPages, faults[4] = web.New(site)
+	next.appPages, faults[5] = web.New(site)
 	return next, starts, errors.Join(faults[:]...)
+}
+
+// discover lists the plugins of the configuration, held to the lock.
+func (s *Server) discover(cfg *config.Config) []catalog.Plugin {
+	found := catalog.Discover(cfg.Server.PluginsDir, false)
+	for i, p := range found {
+		found[i] = s.lock.Guard(p)
+		found[i].Sandbox = SandboxOf(cfg.Confinement(config.Provider{}))
+	}
+	return found
+}
+
+// SandboxOf is where the configuration has a plugin run.
+func SandboxOf(c config.Confinement) catalog.Sandbox {
+	return catalog.Sandbox{
+		Level: catalog.Level(c.Sandbox), BestEffort: c.BestEffort, RunAs: c.RunAs, EgressPorts: c.EgressPorts, MemoryLimit: c.MemoryLimit,
+	}
 }
 
 // AppsOf are the apps of a configuration as rules see them.
@@ -120,7 +148,7 @@ func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[s
 			continue
 		}
 		asking.Go(func() {
-			manifest, err := catalog.Describe(ctx, p)
+			manifest, err := s.manifest.Describe(ctx, p)
 			if err != nil {
 				s.log.Error("plugin can't be used", "path", p.Path, "cause", err.Error())
 				return

@@ -10,6 +10,7 @@ import (
 	"github.com/authd/authd/internal/catalog"
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/policy"
 	"github.com/authd/authd/internal/web"
 )
 
@@ -22,6 +23,7 @@ type provider struct {
 	plugin  string
 	runtime *catalog.Provider
 	icon    template.URL
+	mapping *policy.Mapping // :: nil: what the provider says stays
 }
 
 // setup is a provider as login sees it.
@@ -30,10 +32,12 @@ func (s *Server) setup(id string) (login.Setup, error) {
 	if !ok {
 		return login.Setup{}, fmt.Errorf("%w: %q", catalog.ErrUnknownProvider, id[:min(len(id), 40)])
 	}
+	// What the process was configured with: a change that could not take over must not be half in force.
+	running := p.runtime.Config()
 	return login.Setup{
-		Provider: p.runtime, ID: p.ID, Plugin: p.plugin, ClientID: p.Settings["client_id"],
-		RedirectURI: s.publicURL.String() + p.CallbackPath, Scopes: p.Scopes, Prompt: p.Prompt,
-		AuthorizeParams: p.AuthorizeParams, Identifier: p.Identifier,
+		Provider: p.runtime, ID: p.ID, Plugin: p.plugin, ClientID: running.Settings["client_id"],
+		RedirectURI: s.publicURL.String() + p.CallbackPath, Scopes: running.Scopes, Prompt: p.Prompt,
+		AuthorizeParams: p.AuthorizeParams, Identifier: p.Identifier, Map: p.mapping.Apply,
 	}, nil
 }
 

@@ -148,6 +148,7 @@ type siteOptions struct {
 	level   hclog.Level    // of the log; zero is info
 	before  func(*Server)  // runs between New and Start
 	with    *devidp.Server // instead of a new identity provider
+	watch   bool           // reload by itself
 }
 
 // pluginsDir holds the test binary under a plugin's name.
@@ -255,7 +256,10 @@ func (s *site) start(cfg *config.Config, opt siteOptions) {
 		level = hclog.Info
 	}
 	log := hclog.New(&hclog.LoggerOptions{Output: s.logs, JSONFormat: true, Level: level})
-	server, err := New(ctx, Options{Config: cfg, Environ: opt.environ, Log: log})
+	server, err := New(ctx, Options{
+		Config: cfg, Environ: opt.environ, Log: log, Watch: opt.watch,
+		Load: func() (*config.Config, error) { return config.Load(cfg.Path, opt.environ) },
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

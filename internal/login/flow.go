@@ -59,6 +59,9 @@ type Setup struct {
 	AuthorizeParams map[string]string
 	// Identifier is the user field that names the user to applications.
 	Identifier string
+	// Map returns what the provider said with the fields replaced that the operator wants otherwise; user is what was
+	// made of said. nil: nothing is replaced.
+	Map func(ctx context.Context, user *identity.User, said *sdk.User) (*sdk.User, error)
 }
 
 // Config is what a Flow needs.
@@ -101,5 +104,12 @@ func (s Setup) user(ctx context.Context, token *sdk.Token) (*identity.User, erro
 	}
 	declared, _ := s.Provider.Configured()
 	source := identity.Source{Provider: s.ID, Plugin: s.Plugin, Issuer: declared.Issuer, Identifier: s.Identifier}
+	user, err := source.User(said)
+	if err != nil || s.Map == nil {
+		return user, err
+	}
+	if said, err = s.Map(ctx, user, said); err != nil {
+		return nil, err
+	}
 	return source.User(said)
 }

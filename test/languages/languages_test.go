@@ -199,3 +199,18 @@ func TestReadmes(t *testing.T) {
 		}
 	}
 }
+
+// TestTutorial: the provider on the page about Python is one, as it stands there.
+func TestTutorial(t *testing.T) {
+	page, err := os.ReadFile(checkout(t, "docs", "plugins", "python.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(page)
+	if found == nil {
+		t.Fatal("the page shows no program")
+	}
+	path := executable(t, t.TempDir(), "authd-provider-acme", "#!"+realtest.Python(t)+"\nimport sys\n"+
+		"sys.dont_write_bytecode = True\nsys.path[:0] = ['"+checkout(t, "sdk", "python")+"']\n"+string(found[1]))
+	providertest.RunBinary(t, path, providertest.Harness{})
+}

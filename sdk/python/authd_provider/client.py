@@ -179,11 +179,7 @@ class _Call:
             connection.sock.settimeout(self.timeout)
             parts = urllib.parse.urlsplit(self.url)
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-            # As one piece: a server may never notice that a client left between the head and the body.
-            pieces: list = []
-            connection.send = pieces.append
             connection.request(self.method, target, self.body, self.head)
-            connection.sock.sendall(b"".join(pieces))
             answer = connection.getresponse()
             return Response(self.url, answer.status, answer.headers, _read(answer, what))
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
