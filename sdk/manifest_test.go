@@ -24,7 +24,7 @@ func manifests() *rapid.Generator[*sdk.Manifest] {
 		return sdk.Type{
 			Name: texts().Draw(t, "name"), Label: texts().Draw(t, "label"), DocsURL: texts().Draw(t, "docs"), Icon: texts().Draw(t, "icon"),
 			Settings: rapid.SliceOfN(setting, 0, 3).Draw(t, "settings"), Scopes: lists().Draw(t, "scopes"),
-			Identifier: texts().Draw(t, "identifier"), Prompts: lists().Draw(t, "prompts"),
+			Identifier: texts().Draw(t, "identifier"), Prompts: lists().Draw(t, "prompts"), Development: rapid.Bool().Draw(t, "development"),
 		}
 	})
 	return rapid.Custom(func(t *rapid.T) *sdk.Manifest {

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -53,7 +54,8 @@ func (p *grpcPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *g
 // maxMessage bounds a message in either direction.
 const maxMessage = 1 << 20
 
-// NewGRPCServer makes a gRPC server that recovers from panics in a provider and bounds messages to 1 MiB.
+// NewGRPCServer makes a gRPC server that recovers from panics in a provider and bounds messages to 1 MiB. Calls run on
+// goroutines that stay, whose stacks have grown already; while those are busy, on others.
 func NewGRPCServer(log hclog.Logger, opts ...grpc.ServerOption) *grpc.Server {
 	opts = append(opts,
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -62,5 +64,5 @@ func NewGRPCServer(log hclog.Logger, opts ...grpc.ServerOption) *grpc.Server {
 			defer recovered(log, info.FullMethod, &err)
 			return next(ctx, req)
 		}))
-	return grpc.NewServer(opts...)
+	return grpc.NewServer(append(opts, grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))))...)
 }

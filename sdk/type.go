@@ -32,6 +32,8 @@ type Type struct {
 	// Prompts are the values of the prompt parameter that the identity provider honours; empty means all of
 	// OpenID Connect Core section 3.1.2.1.
 	Prompts []string
+	// Development means that the type is not for passwords or accounts that matter. The login page and the log say so.
+	Development bool
 	// New makes the provider from its settings, which have been checked against Settings.
 	New func(context.Context, Config) (Provider, error)
 }

@@ -66,7 +66,7 @@ func manifestToWire(m *Manifest) *pb.DescribeResponse {
 	for _, t := range m.Types {
 		wt := &pb.ProviderType{
 			Name: t.Name, Label: t.Label, DocumentationUrl: t.DocsURL, IconSvg: t.Icon,
-			DefaultScopes: t.Scopes, Identifier: t.Identifier, Prompts: t.Prompts,
+			DefaultScopes: t.Scopes, Identifier: t.Identifier, Prompts: t.Prompts, Development: t.Development,
 		}
 		for _, s := range t.Settings {
 			wt.Settings = append(wt.Settings, &pb.Setting{
@@ -84,7 +84,7 @@ func manifestFromWire(m *pb.DescribeResponse) *Manifest {
 	for _, t := range m.GetTypes() {
 		st := Type{
 			Name: t.GetName(), Label: t.GetLabel(), DocsURL: t.GetDocumentationUrl(), Icon: t.GetIconSvg(),
-			Scopes: t.GetDefaultScopes(), Identifier: t.GetIdentifier(), Prompts: t.GetPrompts(),
+			Scopes: t.GetDefaultScopes(), Identifier: t.GetIdentifier(), Prompts: t.GetPrompts(), Development: t.GetDevelopment(),
 		}
 		for _, s := range t.GetSettings() {
 			st.Settings = append(st.Settings, Setting{

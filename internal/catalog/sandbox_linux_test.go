@@ -12,12 +12,6 @@ import (
 	"time"
 )
 
-// strictly is the provider in the strict sandbox.
-func strictly(pc ProviderConfig, ports ...uint16) ProviderConfig {
-	pc.Sandbox = Sandbox{Level: LevelStrict, EgressPorts: ports}
-	return pc
-}
-
 // attempt has the provider's process try something and returns how that ended: "" if it worked.
 func attempt(t *testing.T, p *Provider, what ...string) string {
 	t.Helper()

@@ -12,6 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// strictly is the provider in the strict sandbox.
+func strictly(pc ProviderConfig, ports ...uint16) ProviderConfig {
+	pc.Sandbox = Sandbox{Level: LevelStrict, EgressPorts: ports}
+	return pc
+}
+
 // tryOut is what the test plugin does to find the walls of its sandbox. It returns the error; "" if there was none.
 func tryOut(what string) string {
 	words := strings.Fields(what)

@@ -32,6 +32,8 @@ type Provider struct {
 	Allow string
 	// Claims are the expressions (CEL) that replace fields of the user, by field; nil: none.
 	Claims map[string]string
+	// Development: its type is not for passwords or accounts that matter.
+	Development bool
 	// Required makes authd not ready without it.
 	Required bool
 	// CallbackPath of the redirect URI, with the id filled in.
@@ -268,7 +270,7 @@ func (d *draft) prompt(c *Config, t sdk.Type, env map[string]string) {
 func (d *draft) fromType(t sdk.Type) {
 	d.out.Label = cmp.Or(d.out.Label, d.values[nameSetting], t.Label, d.out.ID)
 	d.out.Identifier = cmp.Or(d.out.Identifier, t.Identifier, "preferred_username")
-	d.out.Icon = cmp.Or(d.out.Icon, t.Icon)
+	d.out.Icon, d.out.Development = cmp.Or(d.out.Icon, t.Icon), t.Development
 	if len(d.out.Scopes) == 0 {
 		d.out.Scopes = slices.Clone(t.Scopes)
 	}

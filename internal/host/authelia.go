@@ -44,11 +44,9 @@ func (s *Server) authzNginx(c *fiber.Ctx) error { return s.authz(c, s.originalTa
 
 func (s *Server) authz(c *fiber.Ctx, t target, bare bool) error {
 	if t.url() == "" {
-		c.Status(fiber.StatusBadRequest)
-		s.log.Warn("authd can't tell what was asked for", "route", c.Path(), "cause", errors.Join(errNoTarget, t.doubt).Error())
-		s.writeIdentity(c, verdict{}, "")
+		s.log.Warn("authd can't tell what was asked for", "route", c.Path(), "cause", firstError(t.doubt, errNoTarget).Error())
 		writeRemote(c, nil)
-		return nil
+		return s.answer(c, fiber.StatusBadRequest, target{}, verdict{})
 	}
 	v := s.judge(c, t)
 	writeRemote(c, nil)

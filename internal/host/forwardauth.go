@@ -43,7 +43,8 @@ func (s *Server) forward(c *fiber.Ctx) error {
 		t = s.suffixTarget(c, forwardRoute)
 	}
 	toLogin := 0
-	if t.method == fiber.MethodGet || t.method == fiber.MethodHead {
+	// A proxy that is not trusted asks with GET for whatever it was asked; the way to the login page gives nothing away.
+	if m := firstOf(t.method, c.Method()); m == fiber.MethodGet || m == fiber.MethodHead {
 		toLogin = fiber.StatusFound
 	}
 	return s.forwardedAnswer(c, t, s.judge(c, t), toLogin)

@@ -51,7 +51,9 @@ func (s *Server) choices(returnTo string) web.Login {
 		case !p.runtime.Ready():
 			page.Out = append(page.Out, web.OutProvider{ID: p.ID, Label: p.Label, Icon: p.icon})
 		case p.takesPassword():
-			page.Passwords = append(page.Passwords, web.PasswordForm{ID: p.ID, Label: p.Label, Action: "/auth/password/" + p.ID, ReturnTo: returnTo})
+			page.Passwords = append(page.Passwords, web.PasswordForm{
+				ID: p.ID, Label: p.Label, Action: "/auth/password/" + p.ID, ReturnTo: returnTo, Development: p.Development,
+			})
 		default:
 			page.Providers = append(page.Providers, web.LoginButton{ID: p.ID, Label: p.Label, Href: startPath(p.ID, returnTo), Icon: p.icon})
 		}

@@ -31,9 +31,11 @@ func (s *Server) oauth2Auth(c *fiber.Ctx) error {
 	// nginx may be told to cache a refusal, and oauth2-proxy names no login page in it.
 	c.Response().Header.Del(fiber.HeaderLocation)
 	c.Response().Header.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	who := ""
 	if c.Response().StatusCode() == fiber.StatusAccepted && v.grant != nil {
-		c.Response().Header.Set(gapAuth, headerValue(firstOf(v.grant.user.VerifiedEmail(), v.grant.user.Identifier), ""))
+		who = headerValue(firstOf(v.grant.user.VerifiedEmail(), v.grant.user.Identifier), "")
 	}
+	c.Response().Header.Set(gapAuth, who)
 	return nil
 }
 

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"github.com/authd/authd/internal/config"
 )
 
 // target is what the browser asked a proxy for. Its host is empty when nobody whose word counts has said it.
@@ -21,6 +24,7 @@ type target struct {
 var (
 	errTwoTargets  = errors.New("the proxy's headers name two different targets; have it set, or clear, X-Original-URL, X-Forwarded-Host and X-Forwarded-Uri")
 	errBadTarget   = errors.New("X-Original-URL is no http or https URL")
+	errBadHost     = errors.New("the host of the request is none that a browser could have asked for")
 	errForeignPath = errors.New("the path of the request is not below the route that it came through")
 )
 
@@ -91,15 +95,16 @@ func (s *Server) originalTarget(c *fiber.Ctx) target {
 	t.method = methodName(found.originalMethod)
 	if len(found.original) > 0 && t.doubt == nil {
 		said := parseTarget(string(found.original))
+		own := c.Request().Header.Host()
 		if said.host == "" && said.doubt == nil {
-			said.host = strings.ToLower(string(c.Request().Header.Host()))
+			said.host, said.doubt = hostName(own)
 		}
 		// A proxy behind another that ends TLS says http of itself; X-Forwarded-Proto knows better.
 		if len(found.proto) > 0 || said.scheme == "" {
 			said.scheme = t.scheme
 		}
 		differs := (len(found.host) > 0 && t.host != said.host) || (len(found.uri) > 0 && t.uri != said.uri)
-		if said.doubt == nil && differs {
+		if said.doubt == nil && (differs || s.contradicts(own, said.host)) {
 			said.doubt = errTwoTargets
 		}
 		said.method = t.method
@@ -127,20 +132,49 @@ func (s *Server) forwardedTarget(c *fiber.Ctx) target {
 // forwarded reads X-Forwarded-*, all but the method. Without X-Forwarded-Host the Host field counts, which nginx is
 // told to pass on and Caddy passes on by itself. If it names an app, X-Forwarded-Host can't name another.
 func (s *Server) forwarded(c *fiber.Ctx, found hints) target {
-	t := target{scheme: s.publicURL.Scheme, host: strings.ToLower(string(found.host)), uri: string(found.uri)}
+	t := target{scheme: s.publicURL.Scheme, uri: string(found.uri)}
 	if p := string(found.proto); p == "http" || p == "https" {
 		t.scheme = p
 	}
-	own := strings.ToLower(string(c.Request().Header.Host()))
-	switch {
-	case found.repeated:
+	own := c.Request().Header.Host()
+	if len(found.host) == 0 {
+		t.host, t.doubt = hostName(own)
+	} else if t.host, t.doubt = hostName(found.host); t.doubt == nil && s.contradicts(own, t.host) {
 		t.doubt = errTwoTargets
-	case t.host == "":
-		t.host = own
-	case t.host != own && s.live().apps.Has(own):
+	}
+	if found.repeated {
 		t.doubt = errTwoTargets
 	}
 	return t
+}
+
+// contradicts reports whether the Host field names an app other than the one that another header names. Proxies of
+// Traefik's kind put authd's own address there, which an app such as *.example.com can cover.
+func (s *Server) contradicts(field []byte, host string) bool {
+	if string(field) == host {
+		return false
+	}
+	own, err := hostName(field)
+	switch now := s.live(); {
+	case err != nil:
+		return true
+	case own == host:
+		return false
+	case own == strings.ToLower(s.publicURL.Host):
+		return slices.ContainsFunc(now.cfg.Apps, func(a config.App) bool { return strings.ToLower(a.Host) == own })
+	default:
+		return now.apps.Has(own)
+	}
+}
+
+// hostName is a host in lower case. Rules, links and tokens rest on it, so it may only hold what a browser's may.
+func hostName(raw []byte) (string, error) {
+	for _, b := range raw {
+		if plain := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'; !plain && strings.IndexByte(".-_:[]", b) < 0 {
+			return "", errBadHost
+		}
+	}
+	return strings.ToLower(string(raw)), nil
 }
 
 // suffixTarget is the target of Envoy's ext_authz filter, which asks with the browser's own method, host and path, the
@@ -151,7 +185,8 @@ func (s *Server) suffixTarget(c *fiber.Ctx, route string) target {
 	}
 	header := &c.Request().Header
 	uri, ok := bytes.CutPrefix(header.RequestURI(), []byte(route))
-	t := target{scheme: s.publicURL.Scheme, host: strings.ToLower(string(header.Host())), uri: string(uri), method: c.Method()}
+	t := target{scheme: s.publicURL.Scheme, uri: string(uri), method: c.Method()}
+	t.host, t.doubt = hostName(header.Host())
 	if p := c.Get(fiber.HeaderXForwardedProto); p == "http" || p == "https" {
 		t.scheme = p
 	}
@@ -172,13 +207,15 @@ func parseTarget(original string) target {
 		end = len(rest)
 	}
 	host, uri := rest[:end], rest[end:]
-	if !ok || (scheme != "https" && scheme != "http") || host == "" || strings.ContainsAny(host, "@ ") {
+	if !ok || (scheme != "https" && scheme != "http") || host == "" {
 		return target{doubt: errBadTarget}
 	}
 	if !strings.HasPrefix(uri, "/") {
 		uri = "/" + uri
 	}
-	return target{scheme: scheme, host: strings.ToLower(host), uri: uri}
+	t := target{scheme: scheme, uri: uri}
+	t.host, t.doubt = hostName([]byte(host))
+	return t
 }
 
 // methodName copies a method out of the request's buffer; the usual ones need no copy.

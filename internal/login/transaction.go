@@ -95,8 +95,9 @@ func (f *Flow) burn(ctx context.Context, tx transaction) error {
 	if left <= 0 {
 		return fmt.Errorf("%w: it was begun %s ago", ErrExpired, f.Now().Sub(tx.Begun).Round(time.Second))
 	}
-	// A clock that went back must not shorten the memory of what has ended.
-	_, err := f.Store.Put(ctx, burntPrefix+hashState(tx.State), nil, max(left, f.Lifetime)+time.Minute, store.Absent())
+	// A clock that went back must not shorten the memory of what has ended. Lost in a crash of authd at this very moment,
+	// the mark is made up for by the identity provider, where a code is good for one exchange (RFC 6749 section 4.1.2).
+	_, err := f.Store.Put(ctx, burntPrefix+hashState(tx.State), nil, max(left, f.Lifetime)+time.Minute, store.Absent().Unsynced())
 	if errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("%w: this login has had its callback", ErrInvalidState)
 	}

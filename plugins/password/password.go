@@ -23,7 +23,7 @@ func passwordType() sdk.Type {
 	}
 	return sdk.Type{
 		Name: "password", Label: "Password (for development)", DocsURL: "https://www.rfc-editor.org/rfc/rfc6749#section-4.3",
-		Scopes: []string{"openid", "profile", "email"}, Identifier: "preferred_username",
+		Scopes: []string{"openid", "profile", "email"}, Identifier: "preferred_username", Development: true,
 		Settings: append(
 			client,
 			endpoint("token_url", "Token endpoint, which must take grant_type=password"),

@@ -45,7 +45,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, protocol_minor: _Optional[int] = ..., version: _Optional[str] = ..., types: _Optional[_Iterable[_Union[ProviderType, _Mapping]]] = ...) -> None: ...
 
 class ProviderType(_message.Message):
-    __slots__ = ("name", "label", "documentation_url", "icon_svg", "settings", "default_scopes", "identifier", "prompts")
+    __slots__ = ("name", "label", "documentation_url", "icon_svg", "settings", "default_scopes", "identifier", "prompts", "development")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTATION_URL_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class ProviderType(_message.Message):
     DEFAULT_SCOPES_FIELD_NUMBER: _ClassVar[int]
     IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
     PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    DEVELOPMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     label: str
     documentation_url: str
@@ -62,7 +63,8 @@ class ProviderType(_message.Message):
     default_scopes: _containers.RepeatedScalarFieldContainer[str]
     identifier: str
     prompts: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., documentation_url: _Optional[str] = ..., icon_svg: _Optional[str] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., default_scopes: _Optional[_Iterable[str]] = ..., identifier: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ...) -> None: ...
+    development: bool
+    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., documentation_url: _Optional[str] = ..., icon_svg: _Optional[str] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., default_scopes: _Optional[_Iterable[str]] = ..., identifier: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., development: bool = ...) -> None: ...
 
 class Setting(_message.Message):
     __slots__ = ("name", "env", "required", "secret", "default_value", "pattern", "help")

@@ -322,7 +322,9 @@ type ProviderType struct {
 	// identifier is the user field that names the user to applications: sub, preferred_username, email or name.
 	Identifier string `protobuf:"bytes,7,opt,name=identifier,proto3" json:"identifier,omitempty"`
 	// prompts that the identity provider honours; empty: all of OpenID Connect Core section 3.1.2.1.
-	Prompts       []string `protobuf:"bytes,8,rep,name=prompts,proto3" json:"prompts,omitempty"`
+	Prompts []string `protobuf:"bytes,8,rep,name=prompts,proto3" json:"prompts,omitempty"`
+	// development means that the type is not for passwords or accounts that matter; the login page says so.
+	Development   bool `protobuf:"varint,9,opt,name=development,proto3" json:"development,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,6 +413,13 @@ func (x *ProviderType) GetPrompts() []string {
 		return x.Prompts
 	}
 	return nil
+}
+
+func (x *ProviderType) GetDevelopment() bool {
+	if x != nil {
+		return x.Development
+	}
+	return false
 }
 
 // Setting is one thing that the operator sets. The host reads it; the process sees no environment of the host.
@@ -2077,7 +2086,7 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12%\n" +
 	"\x0eprotocol_minor\x18\x01 \x01(\rR\rprotocolMinor\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x125\n" +
-	"\x05types\x18\x03 \x03(\v2\x1f.authd.provider.v1.ProviderTypeR\x05types\"\x99\x02\n" +
+	"\x05types\x18\x03 \x03(\v2\x1f.authd.provider.v1.ProviderTypeR\x05types\"\xbb\x02\n" +
 	"\fProviderType\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12+\n" +
@@ -2088,7 +2097,8 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\n" +
 	"identifier\x18\a \x01(\tR\n" +
 	"identifier\x12\x18\n" +
-	"\aprompts\x18\b \x03(\tR\aprompts\"\xb6\x01\n" +
+	"\aprompts\x18\b \x03(\tR\aprompts\x12 \n" +
+	"\vdevelopment\x18\t \x01(\bR\vdevelopment\"\xb6\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03env\x18\x02 \x01(\tR\x03env\x12\x1a\n" +
