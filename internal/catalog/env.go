@@ -11,7 +11,7 @@ import (
 var inherited = []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ"}
 
 // runtimeEnv keeps a plugin written in Go small, and has it print all its stacks when it is asked for them.
-var runtimeEnv = []string{"GOMAXPROCS=2", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all"}
+var runtimeEnv = []string{"GOMAXPROCS=2", "GOGC=200", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all"}
 
 // pluginEnv is the environment of a plugin's process: what is inherited from environ, then what the operator set
 // for this provider, then what the handshake needs, each over the one before.

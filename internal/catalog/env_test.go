@@ -15,7 +15,7 @@ func TestPluginEnv(t *testing.T) {
 	}
 	want := []string{
 		"SSL_CERT_FILE=/ca.pem", "HTTPS_PROXY=http://proxy:3128", "TZ=UTC",
-		"GOMAXPROCS=2", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all", "GOMEMLIMIT=1GiB", "PLUGIN_X=1",
+		"GOMAXPROCS=2", "GOGC=200", "GOMEMLIMIT=128MiB", "GOTRACEBACK=all", "GOMEMLIMIT=1GiB", "PLUGIN_X=1",
 	}
 	got := pluginEnv(environ, false, map[string]string{"GOMEMLIMIT": "1GiB"}, []string{"PLUGIN_X=1"})
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +17,7 @@ import (
 // neither the old nor the new one.
 
 const (
-	landlockRuleNetPort = 2
-	landlockKnown       = 7 // the latest version whose rights are used here
+	landlockKnown = 7 // the latest version whose rights are used here
 
 	landlockRead  = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	landlockFile  = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
@@ -80,11 +78,11 @@ func (k kernel) handled() unix.LandlockRulesetAttr {
 // restrict forbids the thread all but the openings.
 func (k kernel) restrict(o openings) error {
 	attr := k.handled()
-	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
-	if errno != 0 {
-		return fmt.Errorf("the kernel makes no Landlock rules: %w", errno)
+	fd, err := newRuleset(attr)
+	if err != nil {
+		return err
 	}
-	defer func() { _ = unix.Close(int(fd)) }()
+	defer func() { _ = unix.Close(fd) }()
 	for _, opening := range []struct {
 		paths  []string
 		access uint64
@@ -96,7 +94,7 @@ func (k kernel) restrict(o openings) error {
 		{o.scratch, landlockWrite, true},
 	} {
 		for _, path := range opening.paths {
-			err := allowPath(int(fd), path, opening.access&attr.Handled_access_fs)
+			err := allowPath(fd, path, opening.access&attr.Handled_access_fs)
 			if err != nil && (opening.must || !errors.Is(err, fs.ErrNotExist)) {
 				return fmt.Errorf("%s can't be kept open for it: %w", path, err)
 			}
@@ -105,12 +103,12 @@ func (k kernel) restrict(o openings) error {
 	if attr.Handled_access_net != 0 {
 		slices.Sort(o.ports)
 		for _, port := range slices.Compact(o.ports) {
-			if err := allowPort(int(fd), port); err != nil {
+			if err := allowPort(fd, port); err != nil {
 				return fmt.Errorf("port %d can't be kept open for it: %w", port, err)
 			}
 		}
 	}
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0); errno != 0 {
 		return fmt.Errorf("the kernel enforces no Landlock rules: %w", errno)
 	}
 	return nil
@@ -130,19 +128,10 @@ func allowPath(ruleset int, path string, access uint64) error {
 	if stat.Mode&unix.S_IFMT != unix.S_IFDIR {
 		access &= landlockFile
 	}
-	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
-	return addRule(ruleset, unix.LANDLOCK_RULE_PATH_BENEATH, unsafe.Pointer(&rule))
+	return addPathRule(ruleset, unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)})
 }
 
 // allowPort allows to connect to a TCP port.
 func allowPort(ruleset int, port uint16) error {
-	rule := struct{ access, port uint64 }{unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, uint64(port)}
-	return addRule(ruleset, landlockRuleNetPort, unsafe.Pointer(&rule))
-}
-
-func addRule(ruleset, kind int, rule unsafe.Pointer) error {
-	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), uintptr(kind), uintptr(rule), 0, 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
+	return addPortRule(ruleset, portRule{unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, uint64(port)})
 }

@@ -31,8 +31,9 @@ type LockFile struct {
 
 // LockedPlugin says what a plugin must be.
 type LockedPlugin struct {
-	// Version and Protocol as the plugin declares them.
-	Version  string `toml:"version"`
+	// Version as the plugin declares it.
+	Version string `toml:"version"`
+	// Protocol that it speaks, such as "1.0".
 	Protocol string `toml:"protocol"`
 	// Types that it may serve.
 	Types []string `toml:"types"`

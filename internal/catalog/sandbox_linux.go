@@ -1,9 +1,7 @@
 package catalog
 
 import (
-	"fmt"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,14 +105,4 @@ func socketFilter() (p program) {
 	p.endUnless(refuse(unix.EPROTONOSUPPORT), 0, unix.IPPROTO_TCP, unix.IPPROTO_UDP)
 	p.end(unix.SECCOMP_RET_ALLOW)
 	return p
-}
-
-// filterCalls has the calling thread's system calls filtered from now on.
-func filterCalls(filter program) error {
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
-		return fmt.Errorf("its system calls can't be filtered: %w", err)
-	}
-	runtime.KeepAlive(filter)
-	return nil
 }

@@ -69,7 +69,7 @@ func (t timing) or(d timing) timing {
 func defaults() timing {
 	return timing{
 		start: 5 * time.Second, describe: 2 * time.Second, configure: 10 * time.Second, authorize: 2 * time.Second,
-		call: 10 * time.Second, check: 5 * time.Second, wait: 2 * time.Second,
+		call: 10 * time.Second, check: 3 * time.Second, wait: 2 * time.Second,
 		drain: 2 * time.Second, retire: 30 * time.Second, stop: 2 * time.Second, quit: time.Second,
 		healthTimeout: 2 * time.Second, reset: time.Minute, settle: 3 * time.Second,
 		window: 10 * time.Minute, probe: 5 * time.Minute, rest: 15 * time.Second, recent: 30 * time.Second,

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/gofiber/fiber/v2"
@@ -44,7 +45,7 @@ func (s *Server) authzNginx(c *fiber.Ctx) error { return s.authz(c, s.originalTa
 
 func (s *Server) authz(c *fiber.Ctx, t target, bare bool) error {
 	if t.url() == "" {
-		s.log.Warn("authd can't tell what was asked for", "route", c.Path(), "cause", firstError(t.doubt, errNoTarget).Error())
+		s.log.Warn("authd can't tell what was asked for", "route", c.Path(), "cause", cmp.Or(t.doubt, errNoTarget).Error())
 		writeRemote(c, nil)
 		return s.answer(c, fiber.StatusBadRequest, target{}, verdict{})
 	}

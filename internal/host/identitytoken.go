@@ -63,11 +63,13 @@ func (s *Server) identityToken(ctx context.Context, g *grant, host string) []byt
 	if host == "" {
 		return nil
 	}
-	now := time.Now()
+	// The wall clock alone, which verifiers have too: the other one stands still while the machine sleeps. One that was
+	// set back would leave a token that begins in the future.
+	now := s.sessions.Now().Round(0)
 	g.tokens.mu.Lock()
 	defer g.tokens.mu.Unlock()
 	kept, ok := g.tokens.identity[host]
-	if ok && now.Before(kept.renewAt) && kept.kid == s.signer.KeyID() {
+	if left := kept.renewAt.Sub(now); ok && left > 0 && left <= identityLife/2 && kept.kid == s.signer.KeyID() {
 		return kept.jwt
 	}
 	made := identityToken{kid: s.signer.KeyID(), renewAt: now.Add(identityLife / 2)}
@@ -105,7 +107,7 @@ func (s *Server) accessToken(ctx context.Context, v verdict) []byte {
 		return nil
 	}
 	found := v.grant.session
-	if !found.TokenExpiry.IsZero() && !time.Now().Before(found.TokenExpiry) {
+	if !found.TokenExpiry.IsZero() && !s.sessions.Now().Before(found.TokenExpiry) {
 		return nil
 	}
 	kept := &v.grant.tokens

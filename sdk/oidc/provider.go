@@ -25,6 +25,7 @@ type Provider struct {
 	meta     *document[*metadata] // :: nil without discovery
 	static   *metadata            // :: nil with discovery
 	keys     *document[[]verificationKey]
+	opened   opened
 }
 
 // New makes the provider. Unless NoDiscovery is set it reads the discovery document, which is read again in use, at
@@ -196,7 +197,7 @@ func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Toke
 	if t.IDToken == "" {
 		return nil, sdk.UpstreamErrorf("the token response holds no id_token; the client may not be registered for OpenID Connect (scope openid)")
 	}
-	claims, err := p.verifyIDToken(ctx, t.IDToken, expectation{nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, accessToken: t.AccessToken})
+	claims, err := p.verifyIDToken(ctx, t.IDToken, expectation{nonce: in.Nonce, withNonce: true, maxAge: in.MaxAge, accessToken: t.AccessToken, again: true})
 	if err != nil {
 		return nil, err
 	}
