@@ -23,7 +23,7 @@ func newPluginLock(a *app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "lock",
-		Short: "Write the lock file: from then on authd runs these plugins and no others, byte for byte",
+		Short: "Write the lock file of the plugins that may be run",
 		Long: `Write authd.lock: from then on authd runs the plugins in it and no others, byte for byte. Plugins that are not in it yet
 are added; one that has changed is left as it is, and the exit code is 1, unless --update names it. --update of a plugin
 that is gone removes it.`,

@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -56,9 +59,17 @@ func (a *app) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(a.environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") }) {
+		// What is in use is little and what a login leaves behind is much: this halves the collector's share of the
+		// CPU for some megabytes under load.
+		debug.SetGCPercent(gcPercent)
+	}
 	defer reloadOn(ctx, hangups, server)()
 	return server.Run(ctx)
 }
+
+// gcPercent is the GOGC of a server for whom nobody sets another.
+const gcPercent = 200
 
 // stopped makes it no failure that a server was told to stop before it had quite started.
 func stopped(ctx context.Context, err error) error {

@@ -137,39 +137,39 @@ func startOf(p config.Provider, plugin catalog.Plugin) catalog.ProviderConfig {
 }
 
 // describeAll asks all plugins at once. It returns which plugin serves a type, and all types in a fixed order; of
-// two plugins with the same type the first serves it.
+// two plugins with the same type the first serves it. A plugin that has become unusable still stands for the types that
+// it served, unless another serves them now: what runs of it can go on.
 func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[string]catalog.Plugin, []sdk.Type) {
-	manifests := make([]*sdk.Manifest, len(found))
+	manifests, faults := make([]*sdk.Manifest, len(found)), make([]error, len(found))
 	var asking sync.WaitGroup
 	for i, p := range found {
 		if p.Refused != "" {
 			s.log.Warn("plugin is not run", "path", p.Path, "cause", p.Refused)
 			s.audit.Write(audit.Event{Kind: audit.PluginRefused, Cause: p.Path + " " + p.Refused})
-			continue
 		}
 		asking.Go(func() {
-			manifest, err := s.manifest.Describe(ctx, p)
-			if err != nil {
-				s.log.Error("plugin can't be used", "path", p.Path, "cause", err.Error())
-				return
+			manifests[i], faults[i] = s.manifest.Describe(ctx, p)
+			if p.Refused == "" && faults[i] != nil {
+				s.log.Error("plugin can't be used", "path", p.Path, "cause", faults[i].Error())
 			}
-			manifests[i] = manifest
 		})
 	}
 	asking.Wait()
 	served := map[string]catalog.Plugin{}
 	var types []sdk.Type
-	for i, manifest := range manifests {
-		if manifest == nil {
-			continue
-		}
-		for _, t := range manifest.Types {
-			if first, taken := served[t.Name]; taken {
-				s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
+	for _, usable := range []bool{true, false} {
+		for i, manifest := range manifests {
+			if manifest == nil || usable != (faults[i] == nil) {
 				continue
 			}
-			served[t.Name] = found[i]
-			types = append(types, t)
+			for _, t := range manifest.Types {
+				first, taken := served[t.Name]
+				if !taken {
+					served[t.Name], types = found[i], append(types, t)
+				} else if usable {
+					s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
+				}
+			}
 		}
 	}
 	return served, types

@@ -24,6 +24,12 @@ var parts = map[string]part{
 		names:   []string{"nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx"},
 		install: "apt-get install nginx-light",
 	},
+	"caddy": {names: []string{"caddy"}, install: "apt-get install caddy"},
+	"haproxy": {
+		names:   []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"},
+		install: "apt-get install haproxy",
+	},
+	"apache2": {names: []string{"apache2", "/usr/sbin/apache2"}, install: "apt-get install apache2 lua-socket"},
 	"chromium": {
 		names: []string{
 			"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
@@ -36,8 +42,8 @@ var parts = map[string]part{
 	"node": {names: []string{"node", "nodejs"}, install: "apt-get install nodejs npm"},
 }
 
-// Find returns the path of the executable of an installed part: "nginx", "chromium",
-// "java" or "node". A part that is missing fails the test with the command that
+// Find returns the path of the executable of an installed part: "nginx", "caddy",
+// "haproxy", "apache2", "chromium", "java" or "node". A part that is missing fails the test with the command that
 // installs it.
 func Find(t testing.TB, name string) string {
 	t.Helper()

@@ -3,8 +3,6 @@
 package realtest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,16 +41,10 @@ func cacheDir() (string, error) {
 	return filepath.Join(home, ".cache"), err
 }
 
-// findPython looks for the environment of a list of packages. scripts/deps gives it the
-// same name, and puts the mark there when all is installed.
+// findPython looks for the environment of a list of packages.
 func findPython(cache, list string) (string, error) {
-	text, err := os.ReadFile(list)
+	home, err := findVenv(cache, list)
 	if err != nil {
-		return "", fmt.Errorf("realtest: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	home := filepath.Join(cache, "authd-test", "python-"+hex.EncodeToString(sum[:])[:12])
-	if _, err := os.Stat(filepath.Join(home, "authd-ready")); err != nil {
 		return "", fmt.Errorf("the Python packages of %s are not installed (%w); run \"make deps\", which needs: apt-get install python3 python3-venv", pythonList, err)
 	}
 	return filepath.Join(home, "bin", "python"), nil

@@ -1,0 +1,46 @@
+//go:build unix
+
+package realtest
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// apacheModules are those that Debian's apache2 brings; a2enmod switches them on in a real one.
+var apacheModules = []string{"mpm_event", "authz_core", "alias", "env", "headers", "lua", "proxy", "proxy_http", "ssl", "socache_shmcb"}
+
+// apacheFrame keeps everything that Apache writes inside its own directory.
+const apacheFrame = `ServerRoot "${DIR}"
+ServerName localhost
+Listen 127.0.0.1:${PORT}
+PidFile "${DIR}/apache.pid"
+DefaultRuntimeDir "${DIR}"
+Mutex file:"${DIR}" default
+ErrorLog "/dev/stderr"
+LogLevel warn
+StartServers 1
+ThreadsPerChild 25
+`
+
+// StartApache runs Apache's httpd until the end of the test. conf is what stands beside the usual directives: at least
+// one <VirtualHost 127.0.0.1:${PORT}>; scripts are files that stand beside it, by name. In all of them ${PORT} and ${DIR}
+// are replaced. It returns when Apache accepts connections.
+func StartApache(t testing.TB, conf string, scripts map[string]string) *Proxy {
+	t.Helper()
+	bin := Find(t, "apache2")
+	p := newProxy(t)
+	var frame strings.Builder
+	for _, module := range apacheModules {
+		frame.WriteString("LoadModule " + module + "_module " + filepath.Join(apacheModuleDir, "mod_"+module+".so") + "\n")
+	}
+	frame.WriteString(apacheFrame)
+	for name, text := range scripts {
+		p.write(t, name, text)
+	}
+	p.start(t, "apache", nil, bin, "-DFOREGROUND", "-f", p.write(t, "apache.conf", frame.String()+conf))
+	return p
+}
+
+const apacheModuleDir = "/usr/lib/apache2/modules"
