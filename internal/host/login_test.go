@@ -16,7 +16,7 @@ import (
 )
 
 func newReturnTo(s *Server, cfg *config.Config) (*login.ReturnTo, error) {
-	return login.NewReturnTo(s.publicURL.String(), cfg.Login.ReturnToAllow)
+	return login.NewReturnTo(s.publicURL.String(), returnTargets(cfg))
 }
 
 func TestLoginFromButtonToHeaders(t *testing.T) {

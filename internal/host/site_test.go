@@ -26,7 +26,7 @@ import (
 // The test binary, linked as authd-provider-test, is the plugin: a real process behind real gRPC.
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "authd-provider-") {
-		sdk.Serve(testType(), formType(), passwordType(), liarType(), crookType())
+		sdk.Serve(testType(), formType(), hybridType(), passwordType(), liarType(), crookType())
 		return
 	}
 	os.Exit(m.Run())
@@ -51,6 +51,18 @@ func formType() sdk.Type {
 	t.New = func(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
 		c := oidc.FromSettings(cfg)
 		c.Issuer, c.Params = cfg.Settings["issuer"], url.Values{"response_mode": {"form_post"}}
+		return oidc.New(ctx, cfg, c)
+	}
+	return t
+}
+
+// hybridType announces the hybrid flow.
+func hybridType() sdk.Type {
+	t := testType()
+	t.Name = "hybrid"
+	t.New = func(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
+		c := oidc.FromSettings(cfg)
+		c.Issuer, c.Hybrid = cfg.Settings["issuer"], true
 		return oidc.New(ctx, cfg, c)
 	}
 	return t

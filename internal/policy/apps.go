@@ -62,10 +62,7 @@ type appRule struct {
 // NewApps compiles the rules of apps. All faults are returned together, each naming its app and the rule, from 0.
 func NewApps(apps []App) (*Apps, error) {
 	all := &Apps{exact: map[site]*app{}, below: map[site]*app{}}
-	rules, err := newCompiler(true)
-	if err != nil {
-		return nil, err
-	}
+	rules := newCompiler(true)
 	var faults []error
 	for _, a := range apps {
 		faults = append(faults, all.add(rules, a))

@@ -69,10 +69,7 @@ func NewMapping(id string, expressions map[string]string) (*Mapping, error) {
 	if len(expressions) == 0 {
 		return nil, nil
 	}
-	c, err := newMappingCompiler()
-	if err != nil {
-		return nil, fmt.Errorf("provider %s: claims: %w", id, err)
-	}
+	c := newMappingCompiler()
 	m := &Mapping{provider: id}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(expressions)) {
@@ -87,23 +84,12 @@ func NewMapping(id string, expressions map[string]string) (*Mapping, error) {
 
 // CheckMapping returns what is wrong with the expression of one field.
 func CheckMapping(field, expression string) error {
-	c, err := newMappingCompiler()
-	if err != nil {
-		return err
-	}
-	_, err = c.compileField(field, expression)
+	_, err := newMappingCompiler().compileField(field, expression)
 	return err
 }
 
 // newMappingCompiler makes a compiler that knows optional values too: claims.?roles.orValue([]).
-func newMappingCompiler() (*compiler, error) {
-	c, err := newCompiler(false)
-	if err != nil {
-		return nil, err
-	}
-	c.env, err = c.env.Extend(cel.OptionalTypes())
-	return c, err
-}
+func newMappingCompiler() *compiler { return newCompiler(false, cel.OptionalTypes()) }
 
 func (c *compiler) compileField(name, expression string) (cel.Program, error) {
 	field, known := kinds()[name]
@@ -115,7 +101,11 @@ func (c *compiler) compileField(name, expression string) (cel.Program, error) {
 	case strings.TrimSpace(expression) == "":
 		return nil, errors.New("the expression is empty; remove it to keep what the provider says")
 	}
-	compiled, issues := c.env.Compile(expression)
+	env, err := c.environment()
+	if err != nil {
+		return nil, err
+	}
+	compiled, issues := env.Compile(expression)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("the expression does not compile: %w", issues.Err())
 	}
@@ -126,7 +116,7 @@ func (c *compiler) compileField(name, expression string) (cel.Program, error) {
 	if err := c.look(compiled.NativeRep(), &Rule{}); err != nil {
 		return nil, err
 	}
-	return c.env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
+	return env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 }
 
 // Apply returns what the provider said with the mapped fields replaced; user is what authd made of said, which the

@@ -53,39 +53,45 @@ func CompileAppRule(name, expression string) (*Rule, error) {
 }
 
 func compileOne(forApps bool, name, expression string) (*Rule, error) {
-	c, err := newCompiler(forApps)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return c.compile(name, expression)
+	return newCompiler(forApps).compile(name, expression)
 }
 
-// compiler makes rules of one kind.
+// compiler makes rules of one kind. CEL's environment costs megabytes, so that it is made for the first rule.
 type compiler struct {
-	env    *cel.Env
-	fields map[string][]string // :: variable → all that it has
+	options []cel.EnvOption
+	fields  map[string][]string // :: variable → all that it has
+	env     *cel.Env            // :: nil until the first rule
 }
 
-func newCompiler(forApps bool) (*compiler, error) {
+func newCompiler(forApps bool, options ...cel.EnvOption) *compiler {
 	c := &compiler{fields: map[string][]string{"user": slices.Sorted(maps.Keys(userFields(&identity.User{})))}}
-	variables := []cel.EnvOption{
+	c.options = append(options,
 		cel.Variable("user", cel.MapType(cel.StringType, cel.DynType)),
-		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
-	}
+		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)))
 	if forApps {
 		c.fields["request"] = []string{"host", "method", "path"}
-		variables = append(variables, cel.Variable("request", cel.MapType(cel.StringType, cel.StringType)))
+		c.options = append(c.options, cel.Variable("request", cel.MapType(cel.StringType, cel.StringType)))
 	}
-	var err error
-	c.env, err = cel.NewEnv(variables...)
-	return c, err
+	return c
+}
+
+// environment returns the one that all rules of this compiler share.
+func (c *compiler) environment() (env *cel.Env, err error) {
+	if c.env == nil {
+		c.env, err = cel.NewEnv(c.options...)
+	}
+	return c.env, err
 }
 
 func (c *compiler) compile(name, expression string) (*Rule, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, nil
 	}
-	compiled, issues := c.env.Compile(expression)
+	env, err := c.environment()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	compiled, issues := env.Compile(expression)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("%s: the rule does not compile: %w", name, issues.Err())
 	}
@@ -96,8 +102,7 @@ func (c *compiler) compile(name, expression string) (*Rule, error) {
 	if err := c.look(compiled.NativeRep(), rule); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	var err error
-	rule.program, err = c.env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
+	rule.program, err = env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -17,7 +17,7 @@ ServerName localhost
 Listen 127.0.0.1:${PORT}
 PidFile "${DIR}/apache.pid"
 DefaultRuntimeDir "${DIR}"
-Mutex file:"${DIR}" default
+Mutex file:${DIR} default
 ErrorLog "/dev/stderr"
 LogLevel warn
 StartServers 1

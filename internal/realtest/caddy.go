@@ -8,7 +8,6 @@ import "testing"
 const caddyFrame = `{
 	admin off
 	auto_https off
-	persist_config off
 	http_port 1
 	https_port ${PORT}
 	default_bind 127.0.0.1

@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,18 +22,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
 )
 
-// estate is a company: nginx as in examples/nginx, authd behind it at auth.example.com, an application at
-// app.example.com, and an identity provider.
+// estate is a company: a proxy as in examples/, authd behind it at auth.example.com, an application at app.example.com,
+// and an identity provider.
 type estate struct {
 	t     testing.TB
-	nginx *realtest.Nginx
-	relay *tcpRelay // between nginx and authd
+	proxy *realtest.Proxy
+	relay *tcpRelay // between the proxy and authd
 	app   *mirror
 	idp   *devidp.Server
 	roots *x509.CertPool
@@ -46,19 +43,22 @@ type estate struct {
 
 func newEstate(t testing.TB, tables string, environ ...string) *estate {
 	t.Helper()
+	return newEstateBehind(t, nginx, tables, environ...)
+}
+
+func newEstateBehind(t testing.TB, kind proxy, tables string, environ ...string) *estate {
+	t.Helper()
 	e := &estate{t: t, app: newMirror(t)}
 	port := realtest.FreePort(t)
 	e.relay = newTCPRelay(t, "127.0.0.1:"+strconv.Itoa(port))
 	certificate, key := e.makeCertificate()
-	e.nginx = realtest.StartNginx(t, exampleConf(t, map[string]string{
-		"listen 443 ssl;":                  "listen 127.0.0.1:${PORT} ssl;",
-		"127.0.0.1:4180":                   "127.0.0.1:" + strconv.Itoa(e.relay.port),
-		"http://127.0.0.1:8080":            e.app.URL,
-		"/etc/ssl/certs/example.com.pem":   certificate,
-		"/etc/ssl/private/example.com.key": key,
-	}))
-	e.auth = fmt.Sprintf("https://auth.example.com:%d", e.nginx.Port)
-	e.site = fmt.Sprintf("https://app.example.com:%d", e.nginx.Port)
+	e.proxy = kind.start(t, places{
+		authd: "127.0.0.1:" + strconv.Itoa(e.relay.port), app: e.app.Listener.Addr().String(), certificate: certificate, key: key,
+	})
+	e.auth, e.site = "https://auth.example.com", "https://app.example.com"
+	if !kind.usualPort {
+		e.auth, e.site = fmt.Sprintf("%s:%d", e.auth, e.proxy.Port), fmt.Sprintf("%s:%d", e.site, e.proxy.Port)
+	}
 	e.idp = startDevIDP(t, devidp.Options{Clients: []devidp.Client{{
 		ID: "demo", Secret: "demo-secret",
 		RedirectURIs: []string{e.auth + "/auth/oauth/dev/callback"}, PostLogoutRedirectURIs: []string{e.auth + "/auth/logout"},
@@ -66,7 +66,7 @@ func newEstate(t testing.TB, tables string, environ ...string) *estate {
 	e.options = options{
 		port: port, publicURL: e.auth, store: "file:" + filepath.Join(t.TempDir(), "authd.db"), offers: []string{"dev"},
 		tables: tables + devTable(e.idp, "dev", "oidc", "label", "Company"),
-		// As examples/nginx/README.md says.
+		// As the README of each example says.
 		environ: append([]string{
 			"AUTHD_SERVER_TRUSTED_PROXIES=127.0.0.1", "AUTHD_SESSION_COOKIE_DOMAIN=.example.com", "AUTHD_LOGIN_RETURN_TO_ALLOW=" + e.site,
 		}, environ...),
@@ -81,25 +81,11 @@ func (e *estate) start() {
 	e.server = serve(e.t, e.options)
 }
 
-// exampleConf is examples/nginx/authd.conf with its addresses changed. Each of them must be there.
-func exampleConf(t testing.TB, changes map[string]string) string {
-	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(root, "examples", "nginx", "authd.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := string(text)
-	for from, to := range changes {
-		if !strings.Contains(conf, from) {
-			t.Fatalf("examples/nginx/authd.conf does not say %q", from)
-		}
-		conf = strings.ReplaceAll(conf, from, to)
-	}
-	return conf
+// during is the same estate for a part of the test.
+func (e *estate) during(t testing.TB) *estate {
+	c := *e
+	c.t = t
+	return &c
 }
 
 // makeCertificate writes a certificate for *.example.com that the browsers of the estate trust.
@@ -148,6 +134,9 @@ func (e *estate) browser() *browser {
 		if err != nil {
 			return nil, err
 		}
+		if port == "443" {
+			port = strconv.Itoa(e.proxy.Port)
+		}
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
 	}
@@ -179,26 +168,6 @@ func wantPage(t testing.TB, got page) reflection {
 		t.Fatalf("%s is not the application's page (%v):\n%s", got.where(), err, got.body)
 	}
 	return r
-}
-
-// Threat 80, 84: the way to a protected page leads through the login back to the very same URL.
-func TestNginxDeepLink(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	for _, link := range []string{
-		"/reports/7?year=2026&month=11&q=a%26b+c%2Fd&return_to=/elsewhere",
-		"/a%2Fb/c;d?x",
-		"/",
-	} {
-		b := e.browser()
-		got := e.signIn(b, e.site+link, "ada")
-		wantWhere(t, got, e.site+link)
-		if r := wantPage(t, got); r.URI != link {
-			t.Errorf("the application was asked for %s, want %s", r.URI, link)
-		}
-		// From now on nobody is in the way.
-		wantPage(t, b.still().get(e.site+link))
-	}
 }
 
 // Threat 56: over https the cookie that all applications share is Secure, HttpOnly and Lax.
@@ -259,39 +228,6 @@ func identityOf(header http.Header) map[string][]string {
 	return found
 }
 
-// Threat 86, 87: of identity headers only authd's own arrive; one that is empty for this person does not arrive at all.
-func TestNginxIdentityHeaders(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	ada := map[string][]string{
-		"x-auth-request-user": {"ada"}, "x-auth-request-preferred-username": {"ada"}, "x-auth-request-name": {"Ada Quillfeather"},
-		"x-auth-request-email": {"ada@example.org"}, "x-auth-request-groups": {"admins,staff"}, "x-auth-request-provider": {"dev"},
-	}
-	linus := map[string][]string{ // nobody vouches for his address
-		"x-auth-request-user": {"linus"}, "x-auth-request-preferred-username": {"linus"}, "x-auth-request-name": {"Linus Fjordgren"},
-		"x-auth-request-groups": {"guests"}, "x-auth-request-provider": {"dev"},
-	}
-	for name, want := range map[string]map[string][]string{"ada": ada, "linus": linus} {
-		b := e.browser()
-		e.signIn(b, e.site+"/", name)
-		want["x-auth-request-subject"] = []string{e.server.subject(b, e.auth)}
-		honest := identityOf(wantPage(t, b.get(e.site+"/")).Header)
-		if diff := cmp.Diff(honest, want); diff != "" {
-			t.Errorf("%s: headers (got -, want +):\n%s", name, diff)
-		}
-		liar := identityOf(wantPage(t, b.get(e.site+"/", forged()...)).Header)
-		if diff := cmp.Diff(liar, want); diff != "" {
-			t.Errorf("%s with forged headers (got -, want +):\n%s", name, diff)
-		}
-	}
-	before := e.app.requests()
-	nobody := e.browser().still().get(e.site+"/", forged()...)
-	wantStatus(t, nobody, http.StatusFound)
-	if e.app.requests() != before {
-		t.Error("headers alone have opened the application")
-	}
-}
-
 // subject is who authd says is signed in.
 func (s *server) subject(b *browser, origin string) string {
 	s.t.Helper()
@@ -301,64 +237,6 @@ func (s *server) subject(b *browser, origin string) string {
 		s.t.Fatalf("/auth/session: %s %s", got.Status, got.body)
 	}
 	return out.User.Sub
-}
-
-// Threat 88: what a client writes about the request is not what nginx says about it.
-func TestNginxOriginalURL(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	got := e.browser().still().get(e.site+"/wanted", "X-Original-URL", "https://auth.example.com/forged", "X-Original-Method", "POST")
-	wantStatus(t, got, http.StatusFound)
-	to, err := url.Parse(got.Header.Get("Location"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if back := to.Query().Get("return_to"); back != e.site+"/wanted" {
-		t.Errorf("the login leads back to %q, want %s/wanted", back, e.site)
-	}
-}
-
-// Threat 94: programs are told 401, page loads are sent to the login page.
-func TestNginxTellsProgramsFromPeople(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	b := e.browser().still()
-	for name, test := range map[string]struct {
-		method  string
-		headers []string
-		want    int
-	}{
-		"page load":      {http.MethodGet, []string{"Sec-Fetch-Mode", "navigate"}, http.StatusFound},
-		"old browser":    {http.MethodGet, nil, http.StatusFound},
-		"head":           {http.MethodHead, nil, http.StatusFound},
-		"fetch":          {http.MethodGet, []string{"Sec-Fetch-Mode", "cors"}, http.StatusUnauthorized},
-		"image":          {http.MethodGet, []string{"Sec-Fetch-Mode", "no-cors"}, http.StatusUnauthorized},
-		"XMLHttpRequest": {http.MethodGet, []string{"X-Requested-With", "XMLHttpRequest"}, http.StatusUnauthorized},
-		"form":           {http.MethodPost, nil, http.StatusUnauthorized},
-		"delete":         {http.MethodDelete, nil, http.StatusUnauthorized},
-	} {
-		got := b.do(test.method, e.site+"/x", nil, test.headers...)
-		if got.StatusCode != test.want {
-			t.Errorf("%s: status %d, want %d", name, got.StatusCode, test.want)
-		}
-	}
-	if n := e.app.requests(); n != 0 {
-		t.Errorf("%d requests have reached the application", n)
-	}
-}
-
-// A POST with a body goes through the check unharmed.
-func TestNginxPassesForms(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	b := e.browser()
-	e.signIn(b, e.site+"/", "grace")
-	for range 3 { // the connection to authd is used again
-		r := wantPage(t, b.do(http.MethodPost, e.site+"/form", url.Values{"text": {strings.Repeat("x", 50_000)}}))
-		if r.Method != http.MethodPost || r.Header.Get("Content-Length") == "0" {
-			t.Errorf("the application got %s with %s bytes", r.Method, r.Header.Get("Content-Length"))
-		}
-	}
 }
 
 // A rule that changes while people are signed in holds from the restart on, and the session outlives it.
@@ -385,25 +263,6 @@ func TestNginxDenied(t *testing.T) {
 	}
 }
 
-// Threat 60, 72: after signing out the application is closed at once, and the way out leads back to it.
-func TestNginxLogout(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	b := e.browser()
-	e.signIn(b, e.site+"/", "ada")
-	confirm := b.get(e.auth + "/auth/logout?return_to=" + url.QueryEscape(e.site+"/goodbye"))
-	wantText(t, confirm, "Sign out?")
-	// It goes to the identity provider, back to authd and on to the application, which asks to sign in again.
-	out := b.submit(confirm, nil)
-	if to, err := url.Parse(out.where()); err != nil || to.Query().Get("return_to") != e.site+"/goodbye" {
-		t.Errorf("the browser is at %s (%v), want the login page of %s/goodbye", out.where(), err, e.site)
-	}
-	wantStatus(t, b.still().get(e.site+"/"), http.StatusFound)
-	if sids := e.idp.SessionIDs("dev-7f3a91c0-ada"); len(sids) != 0 {
-		t.Errorf("the identity provider still has the sessions %v", sids)
-	}
-}
-
 // Checks use connections again: a hundred of them need no more than a few.
 func TestNginxKeepsConnections(t *testing.T) {
 	t.Parallel()
@@ -417,25 +276,4 @@ func TestNginxKeepsConnections(t *testing.T) {
 	if made := e.relay.connections() - before; made > 5 {
 		t.Errorf("a hundred checks have opened %d connections to authd", made)
 	}
-}
-
-// Threat 85: without authd nobody gets the page, signed in or not; when it is back, everything is.
-func TestNginxWithoutAuthd(t *testing.T) {
-	t.Parallel()
-	e := newEstate(t, "")
-	b := e.browser()
-	e.signIn(b, e.site+"/", "ada")
-	e.server.stop(os.Interrupt)
-	before := e.app.requests()
-	for name, who := range map[string]*browser{"signed in": b, "nobody": e.browser()} {
-		got := who.still().get(e.site + "/")
-		if got.StatusCode < 500 || strings.Contains(got.body, mirrorMark) {
-			t.Errorf("%s without authd: %s, want 5xx and no page\n%s", name, got.Status, got.body)
-		}
-	}
-	if e.app.requests() != before {
-		t.Error("without authd a request has reached the application")
-	}
-	e.start()
-	wantPage(t, b.get(e.site+"/"))
 }

@@ -160,7 +160,7 @@ func (r *tcpRelay) connections() int {
 	return r.count
 }
 
-// mirror is an application that shows the requests that reach it.
+// mirror is an application that shows the requests that reach it; on a WebSocket it repeats what it hears.
 type mirror struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -173,6 +173,7 @@ type reflection struct {
 	Method string
 	URI    string
 	Header http.Header
+	Body   int // bytes
 }
 
 const mirrorMark = "this is the protected page"
@@ -184,8 +185,13 @@ func newMirror(t testing.TB) *mirror {
 		m.mu.Lock()
 		m.seen++
 		m.mu.Unlock()
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			echo(w, r)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(reflection{mirrorMark, r.Method, r.RequestURI, r.Header}) // a client that left needs no answer
+		body, _ := io.Copy(io.Discard, r.Body)                                                             // a client that left needs no answer
+		_ = json.NewEncoder(w).Encode(reflection{mirrorMark, r.Method, r.RequestURI, r.Header, int(body)}) // nor here
 	}))
 	t.Cleanup(m.Close)
 	return m

@@ -1,0 +1,52 @@
+//go:build linux
+
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+)
+
+// row is one demand and what was seen.
+type row struct {
+	fault, what, demanded, seen string
+	over                        bool
+	note                        string
+}
+
+// table gathers the rows of one run.
+type table struct {
+	mu   sync.Mutex
+	rows []row
+}
+
+func (t *table) add(r row) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rows = append(t.rows, r)
+}
+
+// String is the table as people read it.
+func (t *table) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "fault\twhat\tdemanded\tseen\t\tnote")
+	last := ""
+	for _, r := range t.rows {
+		verdict, fault := "OK", r.fault
+		if r.over {
+			verdict = "OVER"
+		}
+		if fault == last {
+			fault = ""
+		}
+		last = r.fault
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", fault, r.what, r.demanded, r.seen, verdict, r.note)
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	return text.String()
+}
