@@ -24,7 +24,7 @@ import (
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 func newPlugin(a *app) *cobra.Command {
-	return group("plugin", "Look at provider plugins", "", newPluginList(a), newPluginDescribe(a), newPluginCheck(a), newPluginLock(a), newPluginVerify(a))
+	return group("plugin", "Look at provider plugins", "", newPluginList(a), newPluginDescribe(a), newPluginCheck(a), newPluginLock(a), newPluginVerify(a), newPluginNew(a))
 }
 
 // where names the directories of the plugins and the lock file: the flags, else the configuration.

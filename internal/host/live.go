@@ -47,7 +47,7 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 		next.types[t.Name] = true
 	}
 	rules := map[string]string{}
-	var faults [6]error
+	var faults [5]error
 	starts := make([]catalog.ProviderConfig, len(resolved))
 	for i, p := range resolved {
 		rules[p.ID] = p.Allow
@@ -68,11 +68,12 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 	}
 	next.proxies, faults[2] = parseProxies(cfg.Server.TrustedProxies)
 	next.returnTo, faults[3] = login.NewReturnTo(cfg.Server.PublicURL, returnTargets(cfg))
-	site := web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo}
-	next.pages, faults[4] = web.New(site)
-	site.Origin = cfg.Server.PublicURL
-	next.appPages, faults[5] = web.New(site)
-	return next, starts, errors.Join(faults[:]...)
+	next.pages, faults[4] = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
+	if err := errors.Join(faults[:]...); err != nil {
+		return nil, nil, err
+	}
+	next.appPages = next.pages.For(cfg.Server.PublicURL)
+	return next, starts, nil
 }
 
 // discover lists the plugins of the configuration, held to the lock.

@@ -53,11 +53,20 @@ func (s *Server) constrained(c *fiber.Ctx, g *grant) error {
 }
 
 // oauth2SignIn is GET /oauth2/sign_in?rd=: the login page.
-func (s *Server) oauth2SignIn(c *fiber.Ctx) error { return s.chooseLogin(c, s.redirectTarget(c)) }
+func (s *Server) oauth2SignIn(c *fiber.Ctx) error {
+	returnTo := s.redirectTarget(c)
+	if to := s.atHome(c, returnTo); to != "" {
+		return s.redirect(c, to)
+	}
+	return s.chooseLogin(c, returnTo)
+}
 
 // oauth2Start is GET /oauth2/start?rd=: straight to the identity provider, when there is only one.
 func (s *Server) oauth2Start(c *fiber.Ctx) error {
 	returnTo := s.redirectTarget(c)
+	if to := s.atHome(c, returnTo); to != "" {
+		return s.redirect(c, to)
+	}
 	if page := s.choices(returnTo); page.Only() && len(page.Out) == 0 {
 		return s.begin(c, page.Providers[0].ID, returnTo)
 	}
@@ -68,6 +77,9 @@ func (s *Server) oauth2Start(c *fiber.Ctx) error {
 // anywhere else, or in a browser that does not say from where, is asked about first.
 func (s *Server) oauth2SignOut(c *fiber.Ctx) error {
 	returnTo := s.redirectTarget(c)
+	if to := s.atHome(c, returnTo); to != "" {
+		return s.redirect(c, to)
+	}
 	switch c.Get("Sec-Fetch-Site") {
 	case "same-origin", "same-site", "none":
 	default:
@@ -90,6 +102,28 @@ func (s *Server) oauth2Userinfo(c *fiber.Ctx) error {
 		u := current.User
 		return s.json(c, fiber.StatusOK, userinfoJSON{u.Identifier, u.VerifiedEmail(), u.Groups, u.PreferredUsername})
 	})
+}
+
+// atHome is the same route on authd's own address, for a browser that came through the address of an app, where these
+// routes of oauth2-proxy often are: authd's pages and cookies are at home. It is "" for a browser that is there.
+func (s *Server) atHome(c *fiber.Ctx, returnTo string) string {
+	port := ":80"
+	if s.https {
+		port = ":443"
+	}
+	host, err := hostName(c.Request().Header.Host())
+	app := s.publicURL.Scheme + "://" + host
+	// Any other name may be what a proxy calls authd.
+	if _, ours := s.live().returnTo.Check(app); err != nil || !ours {
+		return ""
+	}
+	if strings.TrimSuffix(host, port) == strings.TrimSuffix(strings.ToLower(s.publicURL.Host), port) {
+		return ""
+	}
+	if strings.HasPrefix(returnTo, "/") {
+		returnTo = app + returnTo
+	}
+	return s.publicURL.String() + c.Path() + "?" + url.Values{"rd": {returnTo}}.Encode()
 }
 
 // redirectTarget is where a login or logout is to lead, from the places that oauth2-proxy looks at, in its order; the

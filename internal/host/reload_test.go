@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 // rewrite changes the configuration file, as an editor does: a new file under the old name.
@@ -37,7 +36,9 @@ func (s *site) until(what string, done func() bool) {
 	}
 }
 
-func (s *site) offers(label string) bool { return strings.Contains(s.get(s.browser(), "/auth/login").body, label) }
+func (s *site) offers(label string) bool {
+	return strings.Contains(s.get(s.browser(), "/auth/login").body, label)
+}
 
 // A plugin that is put into the directory is on the login page, and works, without a restart; taken out it is gone, and
 // whoever came through it stays signed in.

@@ -28,9 +28,6 @@ type Site struct {
 	// ProductName stands in the browser's title bar and above the wide pages;
 	// empty means "authd".
 	ProductName string
-	// Origin is that of authd, for pages that stand on the address of another
-	// site and load their style from authd; empty: they stand on authd's own.
-	Origin string
 }
 
 // Page is one page that [Pages.Render] can write: [Login], [Account],
@@ -44,6 +41,7 @@ type Page interface {
 // used by many goroutines at once.
 type Pages struct {
 	site      Site
+	origin    string // of authd, for pages on the address of another site; empty: they are on authd's own
 	logo      template.URL
 	text      texts
 	templates map[string]*template.Template // Page.name → layout with that page in it
@@ -72,9 +70,6 @@ func New(site Site) (*Pages, error) {
 		p.site.ProductName = "authd"
 	}
 	logo, err := checkLogo(site.Logo)
-	if strings.HasPrefix(string(logo), "/") {
-		logo = template.URL(site.Origin) + logo // #nosec G203: a path, and the operator's own origin
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +92,18 @@ func New(site Site) (*Pages, error) {
 	return p, nil
 }
 
+// For returns the same pages for the address of another site: they load their
+// style and images from origin, which is authd's own, such as
+// "https://auth.example.com".
+func (p *Pages) For(origin string) *Pages {
+	other := *p
+	other.origin = origin
+	if strings.HasPrefix(string(p.logo), "/") {
+		other.logo = template.URL(origin) + p.logo // #nosec G203: a path, and the operator's own origin
+	}
+	return &other
+}
+
 // Render writes page as a whole HTML document, UTF-8. When it fails before the
 // first byte (no page, a template error) nothing is written, so that the caller
 // can still answer with something else; other errors are those of w.
@@ -111,7 +118,7 @@ func (p *Pages) Render(w io.Writer, page Page) error {
 	var b bytes.Buffer
 	err := t.ExecuteTemplate(&b, "layout.tmpl", view{
 		Site: p.site, Logo: p.logo, T: p.text, Title: page.title(p.text, p.site), Page: page,
-		Stylesheet: p.site.Origin + AssetsPath + stylesheetName, Favicon: p.site.Origin + AssetsPath + faviconName,
+		Stylesheet: p.origin + AssetsPath + stylesheetName, Favicon: p.origin + AssetsPath + faviconName,
 	})
 	if err != nil {
 		return fmt.Errorf("web: page %s: %w", page.name(), err)

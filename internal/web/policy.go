@@ -20,9 +20,9 @@ import (
 func ContentSecurityPolicy(formAction ...string) string { return contentPolicy("'self'", formAction) }
 
 // ContentSecurityPolicy is that of these pages: as the function of that name,
-// but styles and images come from Site.Origin if there is one.
+// but styles and images come from where [Pages.For] says.
 func (p *Pages) ContentSecurityPolicy(formAction ...string) string {
-	if from := origin(p.site.Origin); from != "" {
+	if from := origin(p.origin); from != "" {
 		return contentPolicy(from, formAction)
 	}
 	return ContentSecurityPolicy(formAction...)

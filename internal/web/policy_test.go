@@ -44,3 +44,29 @@ func TestContentSecurityPolicyIsNeverWidened(t *testing.T) {
 		t.Errorf("one bad origin beside a good one: %q", got)
 	}
 }
+
+// A page on the address of an app loads its style from authd, and its policy lets it do that and no more.
+func TestPagesForAnotherSite(t *testing.T) {
+	own, err := New(Site{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const authd = "https://auth.example.com"
+	pages := own.For(authd)
+	var b strings.Builder
+	if err := pages.Render(&b, Error{Heading: "Access denied"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, wanted := range []string{`href="` + authd + AssetsPath + stylesheetName, `href="` + authd + AssetsPath + faviconName} {
+		if !strings.Contains(b.String(), wanted) {
+			t.Errorf("the page lacks %s\n%s", wanted, b.String())
+		}
+	}
+	policy := pages.ContentSecurityPolicy()
+	if !strings.Contains(policy, "style-src "+authd+"; img-src "+authd+" data:;") || strings.Contains(policy, "style-src 'self'") {
+		t.Errorf("the policy is %s", policy)
+	}
+	if got, want := own.ContentSecurityPolicy("https://idp.example.com"), ContentSecurityPolicy("https://idp.example.com"); got != want {
+		t.Errorf("on authd's own address the policy is %s, want %s", got, want)
+	}
+}

@@ -61,15 +61,13 @@ func (b *tab) choose(text string) {
 }
 
 // pageText is all that a person can read on a page. Panel draws its page inside shadow roots, which innerText leaves out.
-const pageText = `(function read(node) {
-	let text = node.innerText ?? "";
-	for (const element of node.querySelectorAll("*")) {
-		if (element.shadowRoot) for (const child of element.shadowRoot.children) text += "\n" + read(child);
-	}
-	return text;
+const pageText = `(function read(root) {
+	const seen = [...root.children].filter(e => !["STYLE", "SCRIPT", "LINK"].includes(e.tagName)).map(e => e.innerText ?? "");
+	const inside = [...root.querySelectorAll("*")].filter(e => e.shadowRoot).map(e => read(e.shadowRoot));
+	return [...seen, ...inside].filter(text => text.trim() !== "").join("\n");
 })(document.body)`
 
-// links are the targets of all links of a page.
+// pageLinks are the targets of all links of a page.
 const pageLinks = `(function find(node) {
 	const links = [];
 	for (const element of node.querySelectorAll("*")) {
@@ -83,7 +81,7 @@ const pageLinks = `(function find(node) {
 func evaluate[T any](b *tab, expression string) (T, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
 // text is "" while the tab is between two pages.

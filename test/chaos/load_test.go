@@ -90,8 +90,12 @@ func (t *tally) p99() time.Duration {
 	if len(t.took) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(t.took))
-	return sorted[(len(sorted)-1)*99/100]
+	return nth(t.took, (len(t.took)-1)*99/100)
+}
+
+// nth is the time that stands at a place when all are sorted.
+func nth(times []time.Duration, place int) time.Duration {
+	return slices.Sorted(slices.Values(times))[place]
 }
 
 // startLoad begins the load. The sessions are those of people who are signed in, the denied cookies open nothing.

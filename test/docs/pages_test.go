@@ -223,9 +223,9 @@ func index(all []page) string {
 // firstSentence of a text, on one line.
 func firstSentence(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	for i := range text {
-		if strings.HasPrefix(text[i:], ". ") {
-			return text[:i+1]
+	for _, end := range []string{" … ", ". "} {
+		if first, _, found := strings.Cut(text, end); found {
+			text = first + strings.TrimRight(end, " ")
 		}
 	}
 	return text

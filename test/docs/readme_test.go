@@ -52,13 +52,18 @@ type about struct {
 // begins with all up to the next heading of that rank.
 func aboutType(readme, typeName string) (about, error) {
 	list := sections(readme)
-	at := max(0, slices.IndexFunc(list, func(s section) bool { return strings.Contains(s.title, "`"+typeName+"`") }))
 	if len(list) == 0 {
 		return about{}, fmt.Errorf("the README has no heading")
 	}
+	at := slices.IndexFunc(list, func(s section) bool { return strings.Contains(s.title, "`"+typeName+"`") })
+	first := at < 0
+	at = max(0, at)
 	head, rest := list[at], list[at+1:]
 	if end := slices.IndexFunc(rest, func(s section) bool { return s.level <= head.level }); end >= 0 {
 		rest = rest[:end]
+	}
+	if first && slices.ContainsFunc(rest, func(s section) bool { return s.title[0] == '`' }) {
+		return about{}, fmt.Errorf("no heading names it")
 	}
 	a := about{title: head.title, intro: head.body, toml: map[string]string{}, env: map[string]string{}}
 	settings := false
@@ -123,7 +128,7 @@ func TestAboutType(t *testing.T) {
 	if got.toml["id"] != `"one"` || got.toml["scopes"] != `["a", "b"]` || len(got.env) != 1 || got.env["OAUTH_ONE_ID"] != "x" {
 		t.Errorf("the examples are %q and %q", got.toml, got.env)
 	}
-	for name, want := range map[string]string{"two": "how to register", "three": "how to register"} {
+	for name, want := range map[string]string{"two": "how to register", "three": "no heading names it"} {
 		if _, err := aboutType(readme, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q in it", name, err, want)
 		}

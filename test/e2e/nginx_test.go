@@ -147,7 +147,7 @@ func (e *estate) browser() *browser {
 func (e *estate) signIn(b *browser, target, user string) page {
 	e.t.Helper()
 	login := b.get(target)
-	if !strings.HasPrefix(login.where(), e.auth+"/auth/login") {
+	if !strings.HasPrefix(login.where(), e.auth+"/") {
 		e.t.Fatalf("%s leads to %s (%s), want the login page", target, login.where(), login.Status)
 	}
 	wantText(e.t, login, "Continue with Company")

@@ -1,0 +1,99 @@
+//go:build apps && linux
+
+package apps
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Threat 86: the page of a Panel application tells its WebSocket in a token who asked for it. Somebody who is signed in
+// must not be able to write one for somebody else, which is why the example has Panel sign them.
+func TestPanelToken(t *testing.T) {
+	a := apps[1]
+	e := newEstate(t, a, proxies[0])
+	b := openBrowser(t)
+	b.open(e.site + a.link)
+	b.shows("Continue with Company")
+	b.choose("Continue with Company")
+	b.shows("Who are you today?")
+	b.choose("Linus Fjordgren")
+	b.shows("Signed in as Linus Fjordgren")
+
+	own, err := evaluate[string](b, `fetch(location.href).then(r => r.text()).then(t => t.match(/"token":"([^"]+)"/)[1])`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.knock(a, own); got != "opened" {
+		t.Fatalf("with the token of the page the WebSocket is %s; the test proves nothing", got)
+	}
+	base, signature, signed := strings.Cut(own, ".")
+	if !signed {
+		t.Fatalf("the token is not signed: %s", own)
+	}
+	for name, token := range map[string]string{
+		"no signature":           forgedToken(t, base),
+		"signature of another":   forgedToken(t, base) + "." + signature,
+		"own without signature":  base,
+		"own, other signature":   base + "." + strings.ToUpper(signature),
+		"forged, its own id too": forgedToken(t, base) + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 32)),
+	} {
+		if got := b.knock(a, token); got != "refused" {
+			t.Errorf("%s: the WebSocket is %s", name, got)
+		}
+	}
+	b.shoot("apps-panel-token")
+}
+
+// knock opens the WebSocket of a Panel application with a token. Panel takes the connection and says something if it
+// likes the token, and else closes it.
+func (b *tab) knock(a app, token string) string {
+	b.t.Helper()
+	said, err := evaluate[string](b, fmt.Sprintf(`new Promise(tell => {
+		const socket = new WebSocket("wss://" + location.host + %q, ["bokeh", %q]);
+		socket.onmessage = () => { tell("opened"); socket.close(); };
+		socket.onclose = () => tell("refused");
+	})`, a.socket, token))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return said
+}
+
+// forgedToken is the token of a page, with another person in the headers that Panel remembers.
+func forgedToken(t testing.TB, base string) string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token map[string]any
+	if err := json.Unmarshal(raw, &token); err != nil {
+		t.Fatal(err)
+	}
+	remembered, err := json.Marshal(map[string]any{"headers": forged(), "cookies": map[string]string{}, "arguments": map[string]string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	if _, err := w.Write(remembered); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	token["__bk__zlib_"] = base64.RawURLEncoding.EncodeToString(packed.Bytes())
+	token["session_expiry"] = time.Now().Add(time.Hour).Unix()
+	out, err := json.Marshal(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(out)
+}

@@ -1,0 +1,121 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// callsMost is how many calls of one provider may be in flight.
+const callsMost = 64
+
+// F2. Threat 135: a plugin that hangs is replaced without any help. Who calls it meanwhile is told soon, only so many
+// wait, and the checks do not notice.
+func TestPluginStopped(t *testing.T) {
+	parallel(t)
+	s := newStep(t, "F2", siteOptions{}, usual(of(3.0, 1.0)))
+	began := time.Now()
+	old := s.plugin(victim)
+	old.signal(t, syscall.SIGSTOP)
+	crowd := s.press(victim, of(200, 96))
+	replaced := await(t, 10*time.Millisecond, patience, "the plugin that hangs is replaced", func() error {
+		if p, err := s.provider(victim); err != nil || !isReady(p) || p.PID == old.pid {
+			return fmt.Errorf("%+v %v", p, err)
+		}
+		return nil
+	})
+	gone := await(t, 10*time.Millisecond, patience, "the process that hangs is gone", func() error {
+		if old.runs() {
+			return errNotYet
+		}
+		return nil
+	})
+	asked := crowd.wait()
+	during := s.fault
+	s.fault = s.load.next() // with the new process
+	pass(t, of(max(0, time.Minute-time.Since(began)), 2*time.Second))
+	s.fault, during = during, s.fault
+	s.recover()
+	s.end()
+
+	refused := waited(asked, false)
+	s.within("replaced without SIGCONT", 15*time.Second, replaced, "")
+	s.within("old process gone", 15*time.Second, replaced+gone, "")
+	s.most("calls that wait for it at a time", callsMost, crowd.inFlight, fmt.Sprintf("of %d", len(asked)))
+	s.least("calls that were refused at once", len(asked)-callsMost, len(refused), some(refused))
+	s.within("refused after", 50*time.Millisecond, fastest(refused, len(asked)-callsMost), "all begin at the same moment; the client's own time counts too")
+	s.within("every call of it ends", 10*time.Second, max(slowest(asked), slowest(s.fault.logins[victim].failures())), "")
+	s.none("other answers than a redirect, 503 or 504", unclean(waited(asked, true), http.StatusServiceUnavailable, http.StatusGatewayTimeout))
+	s.none("failed logins on the new process", during.logins[victim].failures())
+	s.checksAsFast()
+}
+
+// crowd is many people who press one button at the same moment.
+type crowd struct {
+	pressing sync.WaitGroup
+	watching sync.WaitGroup
+	pressed  atomic.Bool
+	answers  []answer
+	inFlight int // the most that were seen at a time
+}
+
+func (s *step) press(id string, n int) *crowd {
+	c := &crowd{answers: make([]answer, n)}
+	start := make(chan struct{})
+	for i := range n {
+		p := s.newPerson()
+		c.pressing.Go(func() {
+			<-start
+			c.answers[i] = p.begin(context.Background(), id)
+		})
+	}
+	c.watching.Go(func() {
+		for !c.pressed.Load() {
+			if p, err := s.provider(id); err == nil {
+				c.inFlight = max(c.inFlight, p.InFlight)
+			}
+		}
+	})
+	close(start)
+	return c
+}
+
+// wait returns the answers when all are there.
+func (c *crowd) wait() []answer {
+	c.pressing.Wait()
+	c.pressed.Store(true)
+	c.watching.Wait()
+	return c.answers
+}
+
+// patient divides those who were refused at once from those who had to wait: a call has two seconds to be answered.
+const patient = 1500 * time.Millisecond
+
+// waited returns the failures that came at once, or those for which somebody had to wait.
+func waited(all []answer, long bool) (found []answer) {
+	for _, a := range all {
+		if a.status != http.StatusSeeOther && (a.took >= patient) == long {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// fastest is the time within which n of the answers came.
+func fastest(all []answer, n int) time.Duration {
+	var t tally
+	for _, a := range all {
+		t.add(a, true)
+	}
+	if n > len(t.took) || n <= 0 {
+		return slowest(all)
+	}
+	return nth(t.took, n-1)
+}
