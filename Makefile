@@ -18,6 +18,7 @@ PROTOGEN := cd tools && $(GO) run ./protogen -proto ../sdk/proto
 TESTFLAGS ?= -timeout 20m
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
+CHAOS     ?= .
 
 .PHONY: help
 help: ## List the targets
@@ -50,6 +51,8 @@ deps: ## Install the real software that tests run (nginx, Chromium, Keycloak, np
 .PHONY: test
 test: deps build ## Run all tests, with the race detector
 	$(GO) test -race $(TESTFLAGS) ./...
+	@if [ -n "$${AUTHD_E2E_APPS-}" ]; then $(MAKE) --no-print-directory e2e-apps; \
+		else echo 'not run: make e2e-apps (Streamlit, Panel and Chainlit in a browser; AUTHD_E2E_APPS=1 adds it)'; fi
 
 .PHONY: race
 race: test ## The same as test: tests always run with the race detector
@@ -58,9 +61,20 @@ race: test ## The same as test: tests always run with the race detector
 e2e: deps build ## Run the end-to-end tests only
 	$(GO) test -race -count=1 $(TESTFLAGS) ./test/e2e/...
 
+.PHONY: e2e-apps
+e2e-apps: deps ## Open Streamlit, Panel and Chainlit behind nginx and Caddy (fetches them once: 1 GB on disk)
+	scripts/venv examples/{streamlit,panel,chainlit}/requirements.txt
+	$(GO) vet -tags apps ./test/apps
+	$(GO) test -race -count=1 -tags apps $(TESTFLAGS) ./test/apps
+
 .PHONY: bench
 bench: build ## Run the benchmarks (BENCHTIME=1s)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./internal/host ./test/bench
+
+.PHONY: chaos
+chaos: ## Break what authd depends on, for an hour, and print what was seen (CHAOS=TestName for one fault)
+	AUTHD_CHAOS=1 $(GO) test -v -count=1 -timeout 3h -run '$(CHAOS)' ./test/chaos
+	AUTHD_CHAOS=1 $(GO) test -count=1 -timeout 30m -run TestRestartsLeaveNothing ./internal/catalog
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)

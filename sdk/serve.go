@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -99,10 +100,19 @@ func watchHost(exit func(int)) {
 	}()
 }
 
-// serveDebug serves until interrupted and prints the reattach configuration, keyed by type.
-func serveDebug(s *server) error {
+// serveDebug serves until interrupted and prints the reattach configuration, keyed by type. The socket is in a directory
+// that is closed to others, whatever the umask.
+func serveDebug(s *server) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	dir, err := os.MkdirTemp("", "authd-debug-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Setenv(plugin.EnvUnixSocketDir, dir); err != nil {
+		return err
+	}
 	attach := make(chan *plugin.ReattachConfig, 1)
 	closed := make(chan struct{})
 	config := serveConfig(s)
@@ -116,6 +126,7 @@ func serveDebug(s *server) error {
 			return err
 		}
 		fmt.Println(line)
+		fmt.Fprintln(os.Stderr, "Start authd with this in its environment, where public_url is on loopback. Ctrl-C ends the plugin.")
 	case <-closed:
 		return fmt.Errorf("the server did not start")
 	}

@@ -202,6 +202,11 @@ func TestServeDebug(t *testing.T) {
 	if !ok || at.Protocol != sdk.ProtocolVersion || at.Pid != cmd.Process.Pid || at.Network != "unix" {
 		t.Fatalf("got %+v, want type acme, protocol %d, pid %d over unix", byType, sdk.ProtocolVersion, cmd.Process.Pid)
 	}
+	if info, err := os.Stat(filepath.Dir(at.Address)); err != nil {
+		t.Error(err)
+	} else if info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory of the socket is %v, want it closed to others", info.Mode())
+	}
 	address, err := net.ResolveUnixAddr(at.Network, at.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +219,9 @@ func TestServeDebug(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after an interrupt: %v, want exit 0", err)
+	}
+	if _, err := os.Stat(filepath.Dir(at.Address)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after an interrupt the directory of the socket is still there: %v", err)
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"go/format"
+	goformat "go/format"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +42,7 @@ func TestPluginNewWorks(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				formatted, err := format.Source(text)
+				formatted, err := goformat.Source(text)
 				if err != nil {
 					t.Fatal(err)
 				}

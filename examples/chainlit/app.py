@@ -24,7 +24,11 @@ async def header_auth(headers: Headers) -> cl.User | None:
     return cl.User(
         identifier=subject,  # stays the same when name and address change
         display_name=field(headers, "Name") or field(headers, "User"),
-        metadata={name.lower(): field(headers, name) for name in ("Email", "Groups", "Provider")},
+        metadata={
+            "email": field(headers, "Email"),  # only an address that the provider vouches for
+            "groups": [unquote(name) for name in headers.get("X-Auth-Request-Groups", "").split(",")],
+            "provider": field(headers, "Provider"),
+        },
     )
 
 
@@ -57,7 +61,7 @@ async def start():
     await cl.Message(
         f"Signed in as **{user.display_name}**\n\n"
         f"E-mail: {user.metadata['email'] or 'no verified address'}\n\n"
-        f"Groups: {user.metadata['groups'].replace(',', ', ')}\n\n"
+        f"Groups: {', '.join(user.metadata['groups'])}\n\n"
         f"Provider: {user.metadata['provider']}\n\n"
         f"[Sign out]({AUTHD_URL}/auth/logout)"
     ).send()

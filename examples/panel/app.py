@@ -16,6 +16,11 @@ def user(field: str) -> str:
     return unquote(pn.state.headers.get(f"X-Auth-Request-{field}") or "")
 
 
+def groups() -> list[str]:
+    """The names of the user's groups. A comma inside of a name is encoded."""
+    return [unquote(name) for name in (pn.state.headers.get("X-Auth-Request-Groups") or "").split(",")]
+
+
 def page() -> pn.viewable.Viewable:
     if not user("Subject"):
         return pn.pane.Alert("This page is meant to be reached through a proxy that asks authd.", alert_type="danger")
@@ -24,7 +29,7 @@ def page() -> pn.viewable.Viewable:
         <h1>Reports</h1>
         <p>Signed in as <b>{escape(user("Name"))}</b></p>
         <p>E-mail: {escape(user("Email") or "no verified address")}<br>
-        Groups: {escape(user("Groups").replace(",", ", "))}<br>
+        Groups: {escape(", ".join(groups()))}<br>
         Provider: {escape(user("Provider"))}</p>
         <p><a href="{escape(AUTHD_URL)}/auth/logout">Sign out</a></p>
         """

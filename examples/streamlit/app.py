@@ -1,4 +1,4 @@
-"""Shows who is signed in. authd says it, in headers that the proxy sets; .streamlit/config.toml puts them into st.user."""
+"""Shows who is signed in: authd says it in headers, which .streamlit/config.toml puts into st.user."""
 
 import os
 from urllib.parse import unquote
@@ -13,6 +13,11 @@ def user(field: str) -> str:
     return unquote(st.user.get(field) or "")
 
 
+def groups() -> list[str]:
+    """The names of the user's groups. A comma inside of a name is encoded."""
+    return [unquote(name) for name in (st.user.get("groups") or "").split(",")]
+
+
 st.set_page_config(page_title="Reports")
 
 if not user("sub"):
@@ -24,7 +29,7 @@ st.write(f"Signed in as **{user('name')}**")
 st.table(
     {
         "E-mail": user("email") or "no verified address",
-        "Groups": user("groups").replace(",", ", "),
+        "Groups": ", ".join(groups()),
         "Provider": user("provider"),
     }
 )

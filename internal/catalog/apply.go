@@ -34,6 +34,7 @@ func (c *Catalog) Apply(providers []ProviderConfig) (Changes, error) {
 	if err := checkIDs(providers); err != nil {
 		return Changes{}, err
 	}
+	providers = oneEach(providers)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {

@@ -79,7 +79,7 @@ func perform[T any](ctx context.Context, p *Provider, m method[T]) (T, *CallErro
 // try makes the call once. sent tells whether it may have reached the plugin.
 func try[T any](ctx context.Context, in *instance, m method[T]) (answer T, sent bool, err error) {
 	var reached atomic.Bool
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, sentKey{}, &reached), m.timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, sentKey{}, &reached), in.patience(m.timeout))
 	defer cancel()
 	answer, err = m.call(ctx, in.rpc)
 	if err == nil && m.check != nil {

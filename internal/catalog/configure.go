@@ -63,6 +63,10 @@ func endsSoon(proc *process, err error) bool {
 
 // launch starts a process when it is its turn.
 func (p *Provider) launch(ctx context.Context, s *spec) (*process, error) {
+	if a := s.cfg.Plugin.attached; a != nil {
+		s.log.Warn("a debugged plugin is in use: authd neither watches nor confines it, and waits for it", "pid", a.pid, "patience", DebugPatience)
+		return a.attach(ctx)
+	}
 	if err := p.slots.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
@@ -97,6 +101,8 @@ func (p *Provider) configure(ctx context.Context, s *spec, proc *process, waits 
 		case known && fault.Source == sdk.SourceConfig:
 			return nil, fmt.Errorf("%w: %s", errMisconfigured, p.findings(fault))
 		case known && fault.Source == sdk.SourceUpstream:
+		case proc.detach != nil && status.Code(err) == codes.FailedPrecondition:
+			return nil, fmt.Errorf("%w: the debugged plugin is configured already, and takes settings once; end it, %s", errMisconfigured, mendAttached)
 		case status.Code(err) == codes.DeadlineExceeded && ctx.Err() == nil:
 			proc.doubt()
 		default:
@@ -115,7 +121,7 @@ func (p *Provider) configure(ctx context.Context, s *spec, proc *process, waits 
 
 // describe checks that the plugin serves the type, and returns its version.
 func (p *Provider) describe(ctx context.Context, s *spec, proc *process) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, p.launcher.timing.describe)
+	ctx, cancel := context.WithTimeout(ctx, proc.patience(p.launcher.timing.describe))
 	defer cancel()
 	path := s.cfg.Plugin.Path
 	m, err := proc.rpc.Describe(ctx)
@@ -136,7 +142,7 @@ func (p *Provider) describe(ctx context.Context, s *spec, proc *process) (versio
 }
 
 func (p *Provider) configureOnce(ctx context.Context, s *spec, proc *process) (*sdk.Configured, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.launcher.timing.configure)
+	ctx, cancel := context.WithTimeout(ctx, proc.patience(p.launcher.timing.configure))
 	defer cancel()
 	c := &s.cfg
 	return proc.rpc.Configure(ctx, sdk.ConfigureRequest{

@@ -19,6 +19,9 @@ func Describe(ctx context.Context, p Plugin) (m *sdk.Manifest, err error) {
 	if p.Refused != "" {
 		return nil, fmt.Errorf("plugin %s %s", p.Path, p.Refused)
 	}
+	if p.attached != nil {
+		return p.attached.manifest, nil
+	}
 	environ := os.Environ()
 	l := launcher{environ: environ, timing: defaults()}
 	if l.sockets, err = newSockets("", environ); err != nil {

@@ -16,7 +16,7 @@ const namePrefix = "authd-provider-"
 // pluginName is the whole file name of a plugin.
 var pluginName = regexp.MustCompile(`^authd-provider-[a-z0-9][a-z0-9-]{0,30}$`)
 
-// Plugin is an executable in a plugins directory. Make one with Discover or At.
+// Plugin is an executable in a plugins directory. Make one with Discover, At or Attached.
 type Plugin struct {
 	// Name is the file name without "authd-provider-"; empty when the entry is no plugin but a directory that
 	// could not be searched.
@@ -31,8 +31,9 @@ type Plugin struct {
 	// Sandbox is where Describe runs it; where a provider's process runs is ProviderConfig.Sandbox.
 	Sandbox Sandbox
 
-	anchor trust // what was asked of it, asked again before every start
-	lock   *Lock // :: nil, or what else it must pass
+	anchor   trust       // what was asked of it, asked again before every start
+	lock     *Lock       // :: nil, or what else it must pass
+	attached *attachment // :: nil, or the process that runs already
 }
 
 // At returns the plugin at path, whatever its name. Its Refused is set as Discover would set it.

@@ -49,6 +49,7 @@ type process struct {
 	hung   atomic.Bool
 
 	sandbox string // that it really is in
+	detach  func() // :: nil, or how to let go of a process that authd did not start
 	watch   sync.WaitGroup
 }
 
@@ -182,6 +183,10 @@ func (r *processRunner) abandon(client *plugin.Client) {
 // by force after the whole of it. It returns when it is gone and its directory removed. It must be called for a
 // process that has ended by itself too.
 func (p *process) stop() {
+	if p.detach != nil {
+		p.detach()
+		return
+	}
 	cleaned := make(chan struct{})
 	go func() {
 		defer close(cleaned)
@@ -254,6 +259,9 @@ func (p *process) check(misses int) int {
 // end says how the process ended, with its last words. It waits for those.
 func (p *process) end() error {
 	<-p.drained
+	if p.detach != nil {
+		return fmt.Errorf("is gone: %w", errDetached)
+	}
 	how := p.status()
 	if p.hung.Load() {
 		how = fmt.Sprintf("did not answer %d health checks and %s", missesMax, how)

@@ -21,6 +21,8 @@ const (
 	StateStarting State = "starting"
 	// StateReady: calls are answered.
 	StateReady State = "ready"
+	// StateAttached: calls are answered, by a process that was started by hand, for a debugger.
+	StateAttached State = "attached"
 	// StateBackoff: it failed and is tried again later, by itself.
 	StateBackoff State = "backoff"
 	// StateQuarantined: it failed so often that it is tried only now and then, until its plugin or settings change

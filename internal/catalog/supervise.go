@@ -150,7 +150,7 @@ func (s *supervisor) serve(ctx context.Context, in *instance) {
 
 // describe fills in what is known of the instance that serves from now on.
 func (in *instance) describe(s *Status) {
-	s.State, s.PID, s.Problem = StateReady, in.pid, ""
+	s.State, s.PID, s.Problem = in.readyState(), in.pid, ""
 	s.Version, s.Plugin, s.SHA256, s.Sandbox = in.version, in.spec.cfg.Plugin.Path, "", in.sandbox
 }
 
@@ -249,6 +249,9 @@ func (s *supervisor) backOff(ctx context.Context, wanted *spec, err error) {
 	s.quarantined = s.quarantined || len(s.exits) > exitsMax
 	state, delay := StateBackoff, s.delay(s.failures)
 	s.failures++
+	if errors.Is(err, errDetached) {
+		delay = t.probe // only a new start of authd helps
+	}
 	if s.quarantined {
 		state, delay = StateQuarantined, t.probe
 		err = fmt.Errorf("%w; after %d failures it is only tried every %v: replace the plugin, change the settings or restart the provider", err, len(s.exits), t.probe)

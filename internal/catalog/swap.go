@@ -66,7 +66,7 @@ func (s *supervisor) examine(ctx context.Context, in *instance) *unfitError {
 	if !slices.Contains(in.configured.Capabilities, sdk.CapabilityCheck) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.launcher.timing.check)
+	ctx, cancel := context.WithTimeout(ctx, in.patience(s.launcher.timing.check))
 	defer cancel()
 	found, err := in.rpc.Check(ctx)
 	var fault *sdk.Error

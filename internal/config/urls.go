@@ -143,6 +143,12 @@ func checkListen(text string) problem {
 	return problem{}
 }
 
+// Loopback reports whether only this machine can reach authd at its public_url.
+func (c *Config) Loopback() bool {
+	u, err := url.Parse(c.Server.PublicURL)
+	return err == nil && loopbackHost(u.Hostname())
+}
+
 // loopbackHost reports whether a host is this machine whatever the name service says: a loopback address, localhost,
 // or a name below it (RFC 6761 section 6.3).
 func loopbackHost(host string) bool {

@@ -15,7 +15,7 @@ import (
 
 // callback is GET|POST /auth/oauth/{id}/callback and its aliases.
 func (s *Server) callback(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), finishTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), s.within(finishTimeout))
 	defer cancel()
 	params, err := callbackParams(c)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 // compose makes the parts from the configuration, each from those before it.
 func (s *Server) compose(ctx context.Context, opt Options) error {
 	for _, step := range []func(context.Context, Options) error{
-		s.composeFace, s.composeStore, s.composeKeys, s.composeProviders, s.composeLogin,
+		s.composeFace, s.composeStore, s.composeKeys, s.composeAttached, s.composeProviders, s.composeLogin,
 	} {
 		if err := step(ctx, opt); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
 // composeKeys makes the keys that sign what apps are told.
 func (s *Server) composeKeys(ctx context.Context, _ Options) (err error) {
 	s.signer, err = keys.NewSigner(ctx, keys.SignerConfig{
-		Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Log: s.log.Warn,
+		Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Warn: s.log.Warn, Info: s.log.Info,
 	})
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *Server) pluginEvent(e catalog.Event) {
 		return // the catalog logs them; they are no matter of security
 	}
 	kind, ok := map[catalog.State]audit.Kind{
-		catalog.StateReady: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed, catalog.StateQuarantined: audit.PluginCrashed,
+		catalog.StateReady: audit.PluginStarted, catalog.StateAttached: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed, catalog.StateQuarantined: audit.PluginCrashed,
 		catalog.StateMisconfigured: audit.PluginRefused, catalog.StateRefused: audit.PluginRefused,
 	}[e.Status.State]
 	// With a process, a provider that backs off waits for its identity provider; that is no crash.

@@ -45,7 +45,11 @@ const trustLoopback = "trusted_proxies = [\"127.0.0.1\"]\n"
 func appSite(t testing.TB, opt siteOptions) *site {
 	t.Helper()
 	opt.keys, opt.toml = opt.keys+trustLoopback, opt.toml+appsTOML
-	return newSite(t, opt)
+	s := newSite(t, opt)
+	if !opt.mute {
+		s.guarded(t)
+	}
+	return s
 }
 
 // request is what a browser asks its proxy for.

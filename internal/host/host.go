@@ -70,6 +70,7 @@ type Server struct {
 	signer   *keys.Signer
 	catalog  *catalog.Catalog
 	lock     *catalog.Lock
+	attached []catalog.Plugin     // run by hand, for a debugger
 	manifest catalog.Manifests    // of the plugins that were asked
 	inForce  atomic.Pointer[live] // read it with live
 	flow     *login.Flow

@@ -30,7 +30,7 @@ func (c *clock) runBy(t testing.TB) func(*Server) {
 		s.signer.Close()
 		var err error
 		s.signer, err = keys.NewSigner(t.Context(), keys.SignerConfig{
-			Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Log: s.log.Warn, Now: c.now,
+			Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Warn: s.log.Warn, Now: c.now,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -277,13 +277,19 @@ func TestAccessToken(t *testing.T) {
 	if got := ask(c, "tokens.example.com", "/"); got == token {
 		t.Error("a token that has run out is handed on")
 	}
-	// The look-up has begun to renew it; the app gets the new one as soon as it is there.
-	renewed := ""
-	for deadline := t.Context(); renewed == "" && deadline.Err() == nil; {
+	// That look-up has begun to renew it. To the identity provider no time has passed, so its new token is good for ten
+	// minutes from now.
+	for s.idp.Stats().RefreshAnswers == 0 && t.Context().Err() == nil {
+		wantStatus(t, s.get(&http.Client{}, "/healthz"), http.StatusOK)
+	}
+	time.move(-601e9)
+	renewed := token
+	for (renewed == token || renewed == "") && t.Context().Err() == nil {
 		renewed = ask(c, "tokens.example.com", "/")
 	}
-	if renewed == token {
-		t.Error("the token of before the renewal is handed on")
+	used := s.idp.Requests(devidp.EndpointUserInfo)
+	if got := used[len(used)-1].Header.Get("Authorization"); got != "Bearer "+renewed {
+		t.Errorf("the app gets %q, the identity provider knows %q", renewed, got)
 	}
 	if got := ask(c, "wiki.example.com", "/"); got != "" {
 		t.Errorf("after the renewal an app that did not ask for it gets %s", got)

@@ -76,14 +76,14 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 	return next, starts, nil
 }
 
-// discover lists the plugins of the configuration, held to the lock.
+// discover lists the plugins of the configuration, held to the lock, behind those that run already.
 func (s *Server) discover(cfg *config.Config) []catalog.Plugin {
 	found := catalog.Discover(cfg.Server.PluginsDir, false)
 	for i, p := range found {
 		found[i] = s.lock.Guard(p)
 		found[i].Sandbox = SandboxOf(cfg.Confinement(config.Provider{}))
 	}
-	return found
+	return append(slices.Clone(s.attached), found...)
 }
 
 // SandboxOf is where the configuration has a plugin run.

@@ -108,7 +108,7 @@ func (s *Server) startOIDC(c *fiber.Ctx) error {
 
 // begin sends the browser to the identity provider.
 func (s *Server) begin(c *fiber.Ctx, id, returnTo string) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), startTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), s.within(startTimeout))
 	defer cancel()
 	started, err := s.flow.Start(ctx, login.StartRequest{
 		ProviderID: id, ReturnTo: returnTo, LoginHint: c.Query("login_hint"), Cookies: s.flowCookies(c),
@@ -147,7 +147,7 @@ func (s *Server) knownID(id string) string {
 
 // passwordLogin is POST /auth/password/{id}.
 func (s *Server) passwordLogin(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), finishTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), s.within(finishTimeout))
 	defer cancel()
 	credentials := sdk.Credentials{Username: c.FormValue("username"), Password: c.FormValue("password")}
 	done, err := s.flow.Password(ctx, c.Params("id"), credentials, c.FormValue("return_to"))

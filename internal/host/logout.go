@@ -59,7 +59,7 @@ func (s *Server) logout(c *fiber.Ctx) error {
 
 // signOut ends the session of the request, then sends the browser on.
 func (s *Server) signOut(c *fiber.Ctx, returnTo string) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), logoutTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), s.within(logoutTimeout))
 	defer cancel()
 	ended, token, err := s.sessions.End(ctx, s.sessionID(c))
 	if err != nil && !errors.Is(err, session.ErrNoSession) && ended == nil {

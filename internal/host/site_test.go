@@ -153,6 +153,7 @@ type siteOptions struct {
 	environ []string
 	id      string // of the provider; "" is "idp"
 	noWait  bool
+	mute    bool           // appSite has no canary
 	keys    string         // keys of [server]
 	listen  string         // "" is a free port
 	public  string         // public_url; "" is the address of the listener

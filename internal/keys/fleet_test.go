@@ -357,7 +357,7 @@ func TestStoreThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &flaky{Store: newStore(t)}
 		var logged atomic.Int32
-		s := newSigner(t, SignerConfig{Store: st, Log: func(msg string, _ ...any) {
+		s := newSigner(t, SignerConfig{Store: st, Warn: func(msg string, _ ...any) {
 			if strings.Contains(msg, "can't be read") {
 				logged.Add(1)
 			}

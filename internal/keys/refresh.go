@@ -48,10 +48,10 @@ func (s *Signer) reread(ctx context.Context, failing bool) bool {
 	case ctx.Err() != nil:
 		return failing
 	case err != nil && !failing:
-		s.Log("signing keys can't be read; signing goes on for a while with those in memory",
+		s.Warn("signing keys can't be read; signing goes on for a while with those in memory",
 			"signer", s.Name, "until", s.view.Load().read.Add(s.schedule.offline()), "error", err)
 	case err == nil && failing:
-		s.Log("signing keys can be read again", "signer", s.Name)
+		s.Info("signing keys can be read again", "signer", s.Name)
 	}
 	return err != nil
 }
@@ -159,7 +159,7 @@ func (s *Signer) write(ctx context.Context, next record, version uint64, now tim
 		return err
 	}
 	states := next.infos(now)
-	s.Log("signing keys were changed", "signer", s.Name, "keys", len(states),
+	s.Info("signing keys were changed", "signer", s.Name, "keys", len(states),
 		"current", next.Keys[next.currentAt(now.UnixMilli())].ID, "next", states[len(states)-1].ID, "next_from", states[len(states)-1].From)
 	return nil
 }
@@ -198,7 +198,7 @@ func (s *Signer) load(ctx context.Context, now time.Time) (*view, error) {
 // secret that this one lacks, and to overwrite them would be to fight it.
 func (s *Signer) unopened(version uint64, starting bool) (*view, error) {
 	if starting {
-		s.Log("the stored signing keys can't be opened and are replaced: session.secret was changed without keeping the old one; "+
+		s.Warn("the stored signing keys can't be opened and are replaced: session.secret was changed without keeping the old one; "+
 			"tokens signed so far verify no more", "signer", s.Name, "mend", "put the old secret second in the list of session.secret, on every instance")
 		return &view{version: version}, nil
 	}

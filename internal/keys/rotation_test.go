@@ -44,7 +44,7 @@ func stored(t *testing.T, st store.Store, name string) string {
 // Threats 146, 154: who reads the store has no key, who writes to it brings in none, and the log has none.
 func TestKeysAreSealedInTheStore(t *testing.T) {
 	st, told := newStore(t), &lines{}
-	s := newSigner(t, SignerConfig{Store: st, Log: told.log})
+	s := newSigner(t, SignerConfig{Store: st, Warn: told.log})
 	value := stored(t, st, s.Name)
 	raw, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestKeysAreSealedInTheStore(t *testing.T) {
 func TestLostSecret(t *testing.T) {
 	st, told := newStore(t), &lines{}
 	before := mustSign(t, newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "old")}))
-	after := newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "new"), Log: told.log})
+	after := newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "new"), Warn: told.log})
 	mustRefuse(t, after, before)
 	mustVerify(t, after, mustSign(t, after))
 	if text := told.text(); !strings.Contains(text, "session.secret") || !strings.Contains(text, "mend") {
@@ -88,7 +88,7 @@ func TestLostSecret(t *testing.T) {
 func TestInstancesWithOtherSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, told := newStore(t), &lines{}
-		a := newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "a"), Log: told.log})
+		a := newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "a"), Warn: told.log})
 		kid := a.KeyID()
 		newSigner(t, SignerConfig{Store: st, Ring: newRing(t, "b")})
 		value := stored(t, st, a.Name)

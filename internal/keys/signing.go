@@ -63,8 +63,9 @@ type SignerConfig struct {
 	Lead time.Duration
 	// Refresh is how often the store is read where its Watch says nothing; zero: one minute.
 	Refresh time.Duration
-	// Log is told what an operator should know, in a message and then names and values; nil: nobody is.
-	Log func(msg string, args ...any)
+	// Warn is told what an operator should look into, Info what has changed as it should, each in a message and then names
+	// and values; nil: nobody is.
+	Warn, Info func(msg string, args ...any)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -95,7 +96,7 @@ type view struct {
 }
 
 // NewSigner reads the keys, or makes them, and starts to keep them. It fails when the store can't be reached. Keys that
-// no secret of the Ring opens are replaced, and Log is told: only short tokens rest on them.
+// no secret of the Ring opens are replaced, and Warn is told: only short tokens rest on them.
 func NewSigner(ctx context.Context, cfg SignerConfig) (*Signer, error) {
 	cfg.Algorithm = cmp.Or(cfg.Algorithm, ES256)
 	cfg.Period = cmp.Or(cfg.Period, 30*24*time.Hour)
@@ -103,8 +104,10 @@ func NewSigner(ctx context.Context, cfg SignerConfig) (*Signer, error) {
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 10*time.Minute)
 	cfg.Lead = cmp.Or(cfg.Lead, time.Hour)
 	cfg.Refresh = cmp.Or(cfg.Refresh, time.Minute)
-	if cfg.Log == nil {
-		cfg.Log = func(string, ...any) {}
+	for _, tell := range []*func(string, ...any){&cfg.Warn, &cfg.Info} {
+		if *tell == nil {
+			*tell = func(string, ...any) {}
+		}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

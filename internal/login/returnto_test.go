@@ -2,6 +2,9 @@ package login
 
 import (
 	"net/url"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -75,12 +78,63 @@ func TestReturnToPatterns(t *testing.T) {
 	}
 }
 
-// What is allowed is either a path that stays here or one of the origins, also to a second parser.
+// corpus reads testdata/redirects.txt.
+func corpus(t testing.TB) (accept, refuse []string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/redirects.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		verdict, quoted, _ := strings.Cut(line, " ")
+		target, err := strconv.Unquote(quoted)
+		if err != nil || (verdict != "ACCEPT" && verdict != "REFUSE") {
+			t.Fatalf("line %d: %s: %v", i+1, line, err)
+		}
+		if verdict == "ACCEPT" {
+			accept = append(accept, target)
+		} else {
+			refuse = append(refuse, target)
+		}
+	}
+	return accept, refuse
+}
+
+// Threat 80: a corpus of targets, each with the answer that it must get. A browser's own parser judges those that are
+// accepted in test/e2e.
+func TestReturnToCorpus(t *testing.T) {
+	r := newReturnTo(t)
+	accept, refuse := corpus(t)
+	if len(accept) < 80 || len(accept)+len(refuse) < 400 {
+		t.Errorf("the corpus has %d targets to accept and %d to refuse; some got lost", len(accept), len(refuse))
+	}
+	for _, target := range accept {
+		if got, ok := r.Check(target); !ok || got != target {
+			t.Errorf("Check(%q) = %q, %v; want it accepted as it is", target, got, ok)
+		}
+	}
+	for _, target := range refuse {
+		if got, ok := r.Check(target); ok || got != "/" {
+			t.Errorf("Check(%q) = %q, %v; want it refused", target, got, ok)
+		}
+	}
+}
+
+// Threat 80, 81: what is accepted holds no byte that browsers drop or read as another one, and leads to one of the
+// origins that are allowed, scheme and port included.
 func FuzzReturnTo(f *testing.F) {
-	for _, seed := range []string{"/a", "//evil", "https://app.example.com/x", "https://evil.com\\.example.com/", "/\t/evil"} {
+	accept, refuse := corpus(f)
+	for _, seed := range append(accept, refuse...) {
 		f.Add(seed)
 	}
 	r := newReturnTo(f)
+	base, err := url.Parse("https://auth.example.com/auth/login")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, target string) {
 		got, ok := r.Check(target)
 		if !ok {
@@ -89,14 +143,24 @@ func FuzzReturnTo(f *testing.F) {
 			}
 			return
 		}
-		base := &url.URL{Scheme: "https", Host: "auth.example.com", Path: "/auth/login"}
+		if got != target && target != "" {
+			t.Errorf("Check(%q) = %q, which is another one", target, got)
+		}
+		if i := strings.IndexFunc(got, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }); i >= 0 {
+			t.Errorf("Check(%q) let %q pass", target, got[i])
+		}
 		to, err := base.Parse(got)
 		if err != nil {
 			t.Fatalf("Check(%q) = %q, which does not parse: %v", target, got, err)
 		}
-		host := strings.ToLower(to.Hostname())
-		if !strings.HasSuffix(host, ".example.com") && host != "app.example.org" && host != "127.0.0.1" {
-			t.Errorf("Check(%q) leads to %q", target, host)
+		if origin := strings.ToLower(to.Scheme + "://" + to.Host); !allowedOrigin.MatchString(origin) || to.User != nil {
+			t.Errorf("Check(%q) leads to %q", target, origin)
+		}
+		if strings.HasPrefix(got, "//") || strings.HasPrefix(to.EscapedPath(), "//") && strings.HasPrefix(got, "/") {
+			t.Errorf("Check(%q) leads to the host of %q", target, to)
 		}
 	})
 }
+
+// allowedOrigin says in other words what newReturnTo allows.
+var allowedOrigin = regexp.MustCompile(`^(https://([a-z0-9-]+\.)+example\.com(:443)?|https://app\.example\.org(:443|:8443)?|http://127\.0\.0\.1:8080)$`)

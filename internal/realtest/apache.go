@@ -3,6 +3,7 @@
 package realtest
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ ThreadsPerChild 25
 func StartApache(t testing.TB, conf string, scripts map[string]string) *Proxy {
 	t.Helper()
 	bin := Find(t, "apache2")
+	if found, err := filepath.Glob(luaSocket); err != nil || len(found) == 0 {
+		t.Fatalf("lua-socket is not installed (looked for %s); run \"make deps\", or: apt-get install lua-socket", luaSocket)
+	}
 	p := newProxy(t)
 	var frame strings.Builder
 	for _, module := range apacheModules {
@@ -39,8 +43,28 @@ func StartApache(t testing.TB, conf string, scripts map[string]string) *Proxy {
 	for name, text := range scripts {
 		p.write(t, name, text)
 	}
+	if os.Getuid() == 0 { // it does not serve as root, and who it serves as has to read the scripts
+		frame.WriteString("User www-data\nGroup www-data\n")
+		p.open(t, scripts)
+	}
 	p.start(t, "apache", nil, bin, "-DFOREGROUND", "-f", p.write(t, "apache.conf", frame.String()+conf))
 	return p
 }
 
-const apacheModuleDir = "/usr/lib/apache2/modules"
+// open lets everybody read the scripts.
+func (p *Proxy) open(t testing.TB, scripts map[string]string) {
+	t.Helper()
+	if err := os.Chmod(p.Dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	for name := range scripts {
+		if err := os.Chmod(filepath.Join(p.Dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const (
+	apacheModuleDir = "/usr/lib/apache2/modules"
+	luaSocket       = "/usr/lib/*/lua/5.3/socket/core.so"
+)

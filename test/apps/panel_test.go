@@ -90,6 +90,7 @@ func forgedToken(t testing.TB, base string) string {
 		t.Fatal(err)
 	}
 	token["__bk__zlib_"] = base64.RawURLEncoding.EncodeToString(packed.Bytes())
+	token["session_id"] = mark // a session of his own
 	token["session_expiry"] = time.Now().Add(time.Hour).Unix()
 	out, err := json.Marshal(token)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestPluginLies(t *testing.T) {
 		t.Fatalf("the liar can't sign anybody in when it tells the truth: %v", in)
 	}
 	told := s.lie(of(1000, 100))
-	grown := s.fault.vitals.most().rss - s.base.vitals.at(0.5).rss
+	grown := s.fault.vitals.most().memory - s.base.vitals.at(0.5).memory
 	s.recover()
 	s.end()
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ const secret = "chaos-session-secret-0123456789-abcdef"
 // site is an authd as somebody runs it.
 type site struct {
 	*process // the run of authd that is going on
+
+	authd atomic.Int64 // its pid, for those who do not start and stop it
 
 	t       testing.TB
 	dir     string
@@ -272,6 +275,7 @@ func (s *site) serve() time.Duration {
 	cmd.Stdout, cmd.Stderr = s.logFile, s.logFile
 	began := time.Now()
 	s.process = startProcess(s.t, cmd)
+	s.authd.Store(int64(s.pid()))
 	await(s.t, 5*time.Millisecond, patience, "authd is ready", func() error {
 		if s.ended() {
 			s.t.Fatalf("authd has ended: %v\n%s", s.cmd.ProcessState, tail(s.log()))

@@ -68,18 +68,23 @@ func baseTime() time.Duration {
 func (s *step) recover() {
 	s.t.Helper()
 	s.after = s.load.next()
+	s.web.CloseIdleConnections() // browsers that came for the fault go home
 	base := s.base.vitals.at(0.5)
 	var now vitals
+	var last error // that was above the base
 	took, err := awaitErr(200*time.Millisecond, patience, func() error {
 		var err error
 		if now, err = s.vitals(); err == nil {
 			err = now.backAt(base)
 		}
+		if err != nil {
+			last = err
+		}
 		return err
 	})
 	s.row(row{
 		what: "goroutines, files, memory back", demanded: "≤ 60 s", seen: round(took), over: err != nil,
-		note: fmt.Sprintf("base %v; most %v; now %v", base, s.fault.vitals.most(), now),
+		note: fmt.Sprintf("base %v; most %v; now %v; last above: %v", base, s.fault.vitals.most(), now, last),
 	})
 }
 
@@ -173,17 +178,6 @@ func (s *step) checksAsFast() {
 	base, got := s.base.checks.p99(), s.fault.checks.p99()
 	limit := max(base+base/2, 5*time.Millisecond)
 	s.within("p99 of checks ≤ 1.5 × base", limit, got, "base "+round(base))
-}
-
-// awaitAt waits for something that must come, and enters how long it took.
-func (s *step) awaitAt(what string, limit time.Duration, ask func() error) time.Duration {
-	s.t.Helper()
-	took, err := awaitErr(10*time.Millisecond, max(2*limit, patience), ask)
-	if err != nil {
-		s.t.Fatalf("%s: %s: not within %v: %v", s.name, what, took, err)
-	}
-	s.within(what, limit, took, "")
-	return took
 }
 
 // round makes a time short to read.

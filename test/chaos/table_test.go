@@ -4,6 +4,8 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -36,7 +38,9 @@ func (t *table) String() string {
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "fault\twhat\tdemanded\tseen\t\tnote")
 	last := ""
-	for _, r := range t.rows {
+	sorted := slices.Clone(t.rows)
+	slices.SortStableFunc(sorted, func(a, b row) int { return number(a.fault) - number(b.fault) })
+	for _, r := range sorted {
 		verdict, fault := "OK", r.fault
 		if r.over {
 			verdict = "OVER"
@@ -49,4 +53,10 @@ func (t *table) String() string {
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	return text.String()
+}
+
+// number is that of a fault: F17 → 17.
+func number(fault string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(fault, "F")) // 0 goes first
+	return n
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,9 @@ import (
 // vitals are what grows in a server that forgets to let go.
 type vitals struct {
 	goroutines, fds int
-	rss             int // bytes
+	// memory is the resident part that is authd's own, in bytes. The store's file is mapped too: how much of that is
+	// resident is the kernel's choice, and grows with the sessions.
+	memory int
 }
 
 // vitalsPause is how often they are read.
@@ -34,23 +37,38 @@ func (s *site) vitals() (vitals, error) {
 	if res.StatusCode != http.StatusOK {
 		return vitals{}, fmt.Errorf("/metrics: %s", res.Status)
 	}
-	found := map[string]int{}
+	var v vitals
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
 		switch name {
-		case "go_goroutines", "process_open_fds", "process_resident_memory_bytes":
-			number, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return vitals{}, fmt.Errorf("/metrics: %s: %w", name, err)
-			}
-			found[name] = int(number)
+		case "go_goroutines":
+			v.goroutines, err = strconv.Atoi(value)
+		case "process_open_fds":
+			v.fds, err = strconv.Atoi(value)
+		}
+		if err != nil {
+			return v, fmt.Errorf("/metrics: %s: %w", name, err)
 		}
 	}
-	v := vitals{found["go_goroutines"], found["process_open_fds"], found["process_resident_memory_bytes"]}
-	if v.goroutines == 0 || v.fds == 0 || v.rss == 0 {
-		return v, fmt.Errorf("/metrics tells %+v", v)
+	if v.memory, err = ownMemory(int(s.authd.Load())); err != nil {
+		return v, err
+	}
+	if v.goroutines == 0 || v.fds == 0 || v.memory == 0 {
+		return v, fmt.Errorf("authd tells %+v", v)
 	}
 	return v, nil
+}
+
+// ownMemory is RssAnon of a process; see proc_pid_status(5).
+func ownMemory(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\nRssAnon:")
+	line, _, _ := strings.Cut(rest, "\n")
+	kB, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(line, "kB")))
+	return kB << 10, err
 }
 
 // vitalsLog keeps them.
@@ -85,7 +103,7 @@ func (l *vitalsLog) at(part float64) vitals {
 		return values[int(part*float64(len(values)-1))]
 	}
 	return vitals{
-		of(func(v vitals) int { return v.goroutines }), of(func(v vitals) int { return v.fds }), of(func(v vitals) int { return v.rss }),
+		of(func(v vitals) int { return v.goroutines }), of(func(v vitals) int { return v.fds }), of(func(v vitals) int { return v.memory }),
 	}
 }
 
@@ -93,7 +111,7 @@ func (l *vitalsLog) most() vitals { return l.at(1) }
 
 // String says them for people.
 func (v vitals) String() string {
-	return fmt.Sprintf("%d goroutines, %d files, %d MiB", v.goroutines, v.fds, v.rss/mib)
+	return fmt.Sprintf("%d goroutines, %d files, %d MiB", v.goroutines, v.fds, v.memory/mib)
 }
 
 // backAt reports what is above a base: 20 goroutines, 10 files, and 20 MiB or a tenth are tolerated.
@@ -105,7 +123,7 @@ func (v vitals) backAt(base vitals) error {
 	if v.fds > base.fds+10 {
 		over = append(over, "files")
 	}
-	if v.rss > max(base.rss+base.rss/10, base.rss+20*mib) {
+	if v.memory > max(base.memory+base.memory/10, base.memory+20*mib) {
 		over = append(over, "memory")
 	}
 	if len(over) > 0 {

@@ -25,7 +25,7 @@ type page struct {
 	about  about
 	// pageOf is where the README's own links to types lead. :: anchor → file
 	pageOf map[string]string
-	alone  bool // the plugin serves no other type
+	family string // the type that the plugin's README begins with, if that is another one
 }
 
 // TestPages keeps docs/providers in step with what the plugins say of themselves; `go generate` writes it.
@@ -62,15 +62,24 @@ func pages(t testing.TB) []page {
 		readme := inCheckout(t, "plugins/"+plugin.name+"/README.md")
 		pageOf := map[string]string{}
 		var own []page
+		family := ""
 		for _, kind := range plugin.types {
 			a, err := aboutType(readme, kind.Name)
 			if err != nil {
 				t.Fatalf("plugins/%s/README.md: %s: %v", plugin.name, kind.Name, err)
 			}
 			pageOf[slug(a.title)] = kind.Name + ".md"
-			own = append(own, page{plugin: plugin.name, kind: kind, about: a, pageOf: pageOf, alone: len(plugin.types) == 1})
+			if a.first {
+				family = kind.Name
+			}
+			own = append(own, page{plugin: plugin.name, kind: kind, about: a, pageOf: pageOf})
 		}
-		all = append(all, own...)
+		for _, p := range own {
+			if p.kind.Name != family {
+				p.family = family
+			}
+			all = append(all, p)
+		}
 	}
 	slices.SortFunc(all, func(a, b page) int { return cmp.Compare(a.kind.Name, b.kind.Name) })
 	return all
@@ -102,12 +111,22 @@ func (p page) render() (string, error) {
 	for _, s := range p.about.after {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.title, p.included(s.body))
 	}
-	more := fmt.Sprintf("The plugin's own [README](../../plugins/%s/README.md) has a fuller example", p.plugin)
-	if !p.alone {
-		more += ", and what holds for all types that it serves"
-	}
-	fmt.Fprintf(&b, "\n%s. [All providers](README.md)\n", more)
+	p.further(&b)
 	return b.String(), nil
+}
+
+// further is what else there is to read.
+func (p page) further(b *strings.Builder) {
+	b.WriteString("\n## Read on\n\n")
+	if p.family != "" {
+		fmt.Fprintf(b, "- What is [good to know](%s.md#good-to-know) about `%s`, and [what does not work](%s.md#when-it-does-not-work) there, holds here too.\n", p.family, p.family, p.family)
+	}
+	fmt.Fprintf(b, "- The plugin's own [README](../../plugins/%s/README.md) has a fuller example", p.plugin)
+	const trouble = "When it does not work"
+	if !slices.ContainsFunc(p.about.after, func(s section) bool { return s.title == trouble }) {
+		fmt.Fprintf(b, ", and [what does not work](../../plugins/%s/README.md#%s)", p.plugin, slug(trouble))
+	}
+	b.WriteString(".\n- [All providers](README.md)\n")
 }
 
 // facts are what the manifest says besides the settings.
@@ -119,24 +138,36 @@ func (p page) facts(b *strings.Builder) {
 		row("the form goes to", "`https://auth.example.com/auth/password/"+p.kind.Name+"`")
 	} else {
 		row("callback URL", "`https://auth.example.com/auth/oauth/"+p.kind.Name+"/callback`")
-		row("scopes", cmp.Or(codes(p.kind.Scopes, " "), "none"))
-		row("prompts honoured", cmp.Or(codes(p.kind.Prompts, " "), "`login` `consent` `select_account`, where the identity provider knows them"))
+		row("prompts", p.prompts())
+	}
+	if len(p.kind.Scopes) > 0 {
+		row("scopes", codes(p.kind.Scopes))
 	}
 	row("identifier", "`"+cmp.Or(p.kind.Identifier, "preferred_username")+"`")
 	if p.kind.DocsURL != "" {
-		row("there", "<"+p.kind.DocsURL+">")
+		row("see also", "<"+p.kind.DocsURL+">")
 	}
 	if p.kind.Development {
 		row("for", "development only")
 	}
 }
 
-func codes(values []string, between string) string {
+// prompts that an operator can set with an effect: never none, with which nobody could sign in.
+func (p page) prompts() string {
+	all := []string{"login", "consent", "select_account"}
+	if len(p.kind.Prompts) == 0 {
+		return codes(all) + ", as far as the identity provider knows them"
+	}
+	known := slices.DeleteFunc(all, func(prompt string) bool { return !slices.Contains(p.kind.Prompts, prompt) })
+	return cmp.Or(codes(known), "none has an effect")
+}
+
+func codes(values []string) string {
 	quoted := make([]string, len(values))
 	for i, value := range values {
 		quoted[i] = "`" + value + "`"
 	}
-	return strings.Join(quoted, between)
+	return strings.Join(quoted, " ")
 }
 
 // asked are the settings of the smallest configuration: those that are required, and the client's secret.
@@ -180,8 +211,12 @@ func (p page) settings(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| `%s` | `%s` | %s | %s | %s | %s |\n", s.Name, s.Env, yesNo(s.Required), yesNo(s.Secret), standard, cell.Replace(s.Help))
 	}
-	fmt.Fprintf(b, "\nEvery provider also has the keys of [`[[providers]]`](../reference/configuration.md#providers), such as `label` and `allow`. ")
-	fmt.Fprintf(b, "A provider with an id of its own has `OAUTH_<ID>_<SETTING>` in the environment.\n")
+	b.WriteString("\nEvery provider also has the keys of [`[[providers]]`](../reference/configuration.md#providers), such as `label` and `allow`. The names in\n" +
+		"the environment are those of the provider whose id is `" + p.kind.Name + "`; one with another id has `OAUTH_<ID>_<SETTING>`.")
+	if slices.ContainsFunc(p.kind.Settings, func(s sdk.Setting) bool { return s.Secret }) {
+		b.WriteString(" A secret may also be\nin a file, which `_file` after its name, or `_FILE` in the environment, names.")
+	}
+	b.WriteString("\n")
 }
 
 func yesNo(yes bool) string {

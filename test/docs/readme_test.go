@@ -40,8 +40,9 @@ func sections(document string) []section {
 
 // about is what a plugin's README has about one type.
 type about struct {
-	title string
-	intro string
+	title, intro string
+	// first: the README begins with this type, and what it says there holds for those that follow.
+	first bool
 	// before and after the settings, in the README's order.
 	before, after []section
 	// toml and env are the values of its examples: setting → literal, and environment name → value.
@@ -65,7 +66,7 @@ func aboutType(readme, typeName string) (about, error) {
 	if first && slices.ContainsFunc(rest, func(s section) bool { return s.title[0] == '`' }) {
 		return about{}, fmt.Errorf("no heading names it")
 	}
-	a := about{title: head.title, intro: head.body, toml: map[string]string{}, env: map[string]string{}}
+	a := about{title: head.title, intro: head.body, first: first, toml: map[string]string{}, env: map[string]string{}}
 	settings := false
 	for _, s := range rest {
 		a.examples(s.body)

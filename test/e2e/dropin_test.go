@@ -55,7 +55,7 @@ func TestOAuth2ProxyConfigurationDenies(t *testing.T) {
 	if strings.Contains(out.body, "Sign out?") {
 		out = b.submit(out, nil)
 	}
-	if to, err := url.Parse(out.where()); err != nil || to.Query().Get("return_to") != e.site+"/goodbye" {
+	if to, err := url.Parse(out.where()); err != nil || to.Query().Get("rd") != e.site+"/goodbye" {
 		t.Errorf("the browser is at %s (%v), want the login page of %s/goodbye", out.where(), err, e.site)
 	}
 	wantStatus(t, b.still().get(e.site+"/"), http.StatusFound)

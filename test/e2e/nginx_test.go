@@ -53,7 +53,7 @@ func newEstateBehind(t testing.TB, kind proxy, tables string, environ ...string)
 	e.relay = newTCPRelay(t, "127.0.0.1:"+strconv.Itoa(port))
 	certificate, key := e.makeCertificate()
 	e.proxy = kind.start(t, places{
-		authd: "127.0.0.1:" + strconv.Itoa(e.relay.port), app: e.app.Listener.Addr().String(), certificate: certificate, key: key,
+		authd: "127.0.0.1:" + strconv.Itoa(e.relay.port), app: e.app.Listener.Addr().String(), certificate: certificate, key: key, changes: kind.changes,
 	})
 	e.auth, e.site = "https://auth.example.com", "https://app.example.com"
 	if !kind.usualPort {

@@ -18,11 +18,15 @@ import (
 type proxy struct {
 	name      string
 	start     func(testing.TB, places) *realtest.Proxy
-	usualPort bool // browsers reach it at 443, so URLs name no port
+	usualPort bool     // browsers reach it at 443, so URLs name no port
+	changes   []string // of the example, besides places; in pairs
 }
 
 // places are what an example says otherwise: addresses, as host:port, and files.
-type places struct{ authd, app, certificate, key string }
+type places struct {
+	authd, app, certificate, key string
+	changes                      []string // what else, in pairs
+}
 
 var (
 	nginx   = proxy{name: "nginx", start: startNginx("examples/nginx/authd.conf")}
@@ -34,18 +38,18 @@ var (
 func startNginx(file string) func(testing.TB, places) *realtest.Proxy {
 	return func(t testing.TB, at places) *realtest.Proxy {
 		t.Helper()
-		n := realtest.StartNginx(t, example(t, file,
+		n := realtest.StartNginx(t, example(t, file, append(at.changes,
 			"listen 443 ssl;", "listen 127.0.0.1:${PORT} ssl;", "127.0.0.1:4180", at.authd, "127.0.0.1:8080", at.app,
-			"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key))
+			"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key)...))
 		return &realtest.Proxy{Port: n.Port, Dir: n.Dir}
 	}
 }
 
 func startCaddy(t testing.TB, at places) *realtest.Proxy {
 	t.Helper()
-	return realtest.StartCaddy(t, example(t, "examples/caddy/Caddyfile",
+	return realtest.StartCaddy(t, example(t, "examples/caddy/Caddyfile", append(at.changes,
 		"127.0.0.1:4180", at.authd, "127.0.0.1:8080", at.app,
-		"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key))
+		"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key)...))
 }
 
 func startHAProxy(t testing.TB, at places) *realtest.Proxy {
@@ -54,17 +58,17 @@ func startHAProxy(t testing.TB, at places) *realtest.Proxy {
 	if err := os.WriteFile(both, []byte(fileText(t, at.certificate)+fileText(t, at.key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conf := example(t, "examples/haproxy/haproxy.cfg",
+	conf := example(t, "examples/haproxy/haproxy.cfg", append(at.changes,
 		"bind :443 ", "bind 127.0.0.1:${PORT} ", "127.0.0.1:4180", at.authd, "127.0.0.1:8080", at.app,
-		"/etc/haproxy/example.com.pem", both, "/etc/haproxy/authd.lua", "${DIR}/authd.lua", "/run/haproxy/admin.sock", "${DIR}/admin.sock")
+		"/etc/haproxy/example.com.pem", both, "/etc/haproxy/authd.lua", "${DIR}/authd.lua", "/run/haproxy/admin.sock", "${DIR}/admin.sock")...)
 	return realtest.StartHAProxy(t, conf, map[string]string{"authd.lua": example(t, "examples/haproxy/authd.lua")})
 }
 
 func startApache(t testing.TB, at places) *realtest.Proxy {
 	t.Helper()
-	conf := example(t, "examples/apache/authd.conf",
+	conf := example(t, "examples/apache/authd.conf", append(at.changes,
 		"<VirtualHost *:443>", "<VirtualHost 127.0.0.1:${PORT}>", "127.0.0.1:4180", at.authd, "127.0.0.1:8080", at.app,
-		"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key, "/etc/apache2/authd.lua", "${DIR}/authd.lua")
+		"/etc/ssl/certs/example.com.pem", at.certificate, "/etc/ssl/private/example.com.key", at.key, "/etc/apache2/authd.lua", "${DIR}/authd.lua")...)
 	_, port, _ := strings.Cut(at.authd, ":")
 	lua := example(t, "examples/apache/authd.lua", "4180", port)
 	return realtest.StartApache(t, conf, map[string]string{"authd.lua": lua})

@@ -8,11 +8,13 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -297,4 +299,65 @@ func withoutParameters(p string) string {
 		segments[i], _, _ = strings.Cut(segment, ";")
 	}
 	return strings.Join(segments, "/")
+}
+
+// ends waits for the other side to close the connection.
+func (l line) ends() error {
+	if n, err := l.in.ReadByte(); err == nil {
+		return fmt.Errorf("heard %#x", n)
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Threat 95: a WebSocket that nothing is said on ends, and HAProxy's can be ended at any time, so that a session which
+// is over does not live on in them for ever.
+func TestProxiesEndWebSockets(t *testing.T) {
+	silent := map[string][]string{
+		nginx.name: {"proxy_read_timeout 5m;", "proxy_read_timeout 1s;"}, haproxy.name: {"timeout tunnel 5m ", "timeout tunnel 1s "},
+		apache.name: {"ProxyTimeout 300", "ProxyTimeout 2", "\tTimeout 300", "\tTimeout 2"},
+	}
+	for _, kind := range []proxy{nginx, haproxy, apache} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			kind.changes = silent[kind.name]
+			e := newEstateBehind(t, kind, siteRules)
+			b := e.browser()
+			e.signIn(b, e.site+"/", "ada")
+			socket, status := e.openSocket(e.cookies(b))
+			if status != http.StatusSwitchingProtocols {
+				t.Fatalf("status %d, want 101", status)
+			}
+			if err := socket.ends(); err != nil {
+				t.Errorf("a silent WebSocket: %v", err)
+			}
+		})
+	}
+}
+
+// What docs/proxies.md says of HAProxy: its admin socket ends the WebSockets of an application.
+func TestHAProxyEndsWebSockets(t *testing.T) {
+	t.Parallel()
+	e := newEstateBehind(t, haproxy, siteRules)
+	b := e.browser()
+	e.signIn(b, e.site+"/", "ada")
+	socket, status := e.openSocket(e.cookies(b))
+	if status != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d, want 101", status)
+	}
+	if err := socket.repeats(); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := net.Dial("unix", filepath.Join(e.proxy.Dir, "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if _, err := io.WriteString(admin, "shutdown sessions server app/app\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := socket.ends(); err != nil {
+		t.Error(err)
+	}
 }

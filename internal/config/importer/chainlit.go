@@ -97,6 +97,7 @@ func (r *Result) chainlitProvider(vs *variables, t chainlitType) {
 	}
 	if d.typ == "azure-ad" || d.typ == "azure-ad-hybrid" {
 		r.chainlitTenant(vs, d, t)
+		r.chainlitGraph(vs, d, t)
 	}
 	r.chainlitPrompt(vs, d, t, name.value)
 }
@@ -126,6 +127,20 @@ func (r *Result) chainlitTenant(vs *variables, d *draft, t chainlitType) {
 	v, _ := vs.lookup(t.name("TENANT_ID"))
 	r.note(v, "was carried, and now counts: Chainlit let in accounts of every tenant, because "+t.name("ENABLE_SINGLE_TENANT")+" is not set",
 		"nothing to do, if only this tenant should get in; for others see the settings of type "+d.typ)
+}
+
+// chainlitGraph keeps the identifiers: Chainlit names people by the userPrincipalName of Microsoft Graph, which it reads
+// with User.Read, a scope that is among those of its own choice.
+func (r *Result) chainlitGraph(vs *variables, d *draft, t chainlitType) {
+	v, given := vs.lookup(t.name("SCOPES"))
+	if given && !slices.ContainsFunc(words(v.value), func(scope string) bool {
+		return scope == "User.Read" || strings.HasSuffix(scope, "/User.Read")
+	}) {
+		r.note(v, "holds no User.Read, so Microsoft Graph is not asked, whose userPrincipalName Chainlit named people by; the preferred_username of the ID token stands in for it, mostly the same",
+			`set graph = "true" in the provider `+d.id+" if it has to be that name")
+		return
+	}
+	d.set(entry{key: "graph", text: "true", comment: "Chainlit names people by the userPrincipalName of Microsoft Graph"})
 }
 
 // chainlitPrompt looks under the name that Chainlit reads first, which follows the provider's id, and then under that

@@ -329,12 +329,24 @@ func (p *panel) user() {
 		p.r.note(key, "is not used: "+v.name+" wins", "remove one of them")
 	}
 	if !ok {
+		p.userDefault()
 		return
 	}
 	if own { // what it names becomes the preferred_username, which is the identifier of these types
 		p.d.setting(p.r, map[string]string{"generic": "user_identifier", "code": "user_key", "password": "user_key"}[p.d.typ], v)
 	} else if !p.d.identifier(p.r, v) {
 		p.r.note(v, fmt.Sprintf("%.40q is no field that can name a user", v.value), "set identifier of provider "+p.d.id+" to sub, preferred_username, email or name")
+	}
+}
+
+// userDefault keeps the identifiers where Panel's own choice is another one than that of authd's type.
+func (p *panel) userDefault() {
+	switch p.d.origin.value {
+	case "gitlab":
+		p.d.set(entry{key: "identifier", text: "preferred_username", comment: "Panel names people by their user name at GitLab"})
+	case "azurev2":
+		p.r.note(p.d.origin, "named people by the claim email, for which Entra ID does not vouch; authd names them by preferred_username, mostly the same",
+			`set identifier = "email" in the provider `+p.d.id+" once Entra ID sends the claims email and xms_edov")
 	}
 }
 

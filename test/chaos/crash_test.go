@@ -1,0 +1,226 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// ledger is what authd has acknowledged: whoever was told that they are signed in, or out, must be.
+type ledger struct {
+	s *step
+
+	mu        sync.Mutex
+	in, out   []string
+	unclear   []answer // failures that no crash explains
+	signedIn  atomic.Int64
+	signedOut atomic.Int64
+
+	quit    context.CancelFunc
+	writing sync.WaitGroup
+}
+
+// keep has people sign in and out without a pause, so that each crash meets some of them.
+func (s *step) keep(people int) *ledger {
+	l := &ledger{s: s}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.quit = cancel
+	for n := range people {
+		l.writing.Go(func() {
+			for turn := n; ctx.Err() == nil; turn++ {
+				l.comeAndGo(ctx, turn)
+			}
+		})
+	}
+	s.t.Cleanup(l.stop)
+	return l
+}
+
+// comeAndGo signs one person in and, every other time, out again.
+func (l *ledger) comeAndGo(ctx context.Context, turn int) {
+	outages := l.s.load.outages.Load()
+	if outages%2 == 1 { // nobody is there to ask
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return
+	}
+	p := l.s.newPerson()
+	a, err := p.signIn(ctx, []string{victim, bystander}[turn%2])
+	if a.session == "" {
+		l.explain(ctx, a, err, outages)
+		return
+	}
+	l.signedIn.Add(1)
+	if turn/2%2 == 0 {
+		l.note(&l.in, a.session)
+		return
+	}
+	// Whether somebody is out who has not been told so is not known, so only answers count.
+	if out := p.signOut(ctx, a.session); out.status == http.StatusSeeOther || out.status == http.StatusOK {
+		l.signedOut.Add(1)
+		l.note(&l.out, a.session)
+	} else {
+		l.explain(ctx, out, nil, outages)
+	}
+}
+
+func (l *ledger) note(list *[]string, session string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*list = append(*list, session)
+}
+
+// explain keeps a failure unless authd was killed meanwhile, or the person was called off.
+func (l *ledger) explain(ctx context.Context, a answer, err error, outages int64) {
+	if l.s.load.outages.Load() != outages || ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		a.err = err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unclear = append(l.unclear, a)
+}
+
+func (l *ledger) stop() {
+	l.quit()
+	l.writing.Wait()
+}
+
+// audit asks for everybody in the books: who was signed in and can't get in, who was signed out and can.
+func (l *ledger) audit(ctx context.Context) (lost, risen []answer) {
+	l.mu.Lock()
+	in, out := append([]string(nil), l.in...), append([]string(nil), l.out...)
+	l.mu.Unlock()
+	for _, session := range in {
+		if a := l.s.person.check(ctx, session); a.status != http.StatusOK {
+			lost = append(lost, a)
+		}
+	}
+	for _, session := range out {
+		if a := l.s.person.check(ctx, session); a.status != http.StatusUnauthorized {
+			risen = append(risen, a)
+		}
+	}
+	return lost, risen
+}
+
+// crash is what one kill -9 of authd was followed by.
+type crash struct {
+	ready, orphans time.Duration
+	lost, risen    []answer
+	pending        []answer // ends of logins that were under way
+	replays        []answer // the same ends once more
+}
+
+// F5. Threat 140, 145: authd is killed at random moments. Nobody who was told that they are signed in is lost, nobody
+// who was told that they are out comes back, no plugin is left over, and logins under way end or begin again.
+func TestAuthdKilled(t *testing.T) {
+	parallel(t)
+	const sessions = 10_000
+	s := prepareStep(t, "F5", siteOptions{required: true, sessions: sessions})
+	s.serve()
+	s.begin(usual(0))
+	books := s.keep(of(4, 2))
+	kills := of(20, 4)
+	var all crash
+	for range kills {
+		pass(t, 300*time.Millisecond+rand.N(of(4*time.Second, 700*time.Millisecond)))
+		c := s.crash(books)
+		all.ready, all.orphans = max(all.ready, c.ready), max(all.orphans, c.orphans)
+		all.lost, all.risen = append(all.lost, c.lost...), append(all.risen, c.risen...)
+		all.pending, all.replays = append(all.pending, c.pending...), append(all.replays, c.replays...)
+	}
+	books.stop()
+	s.recover()
+	s.end()
+	lost, risen := books.audit(t.Context())
+	for _, id := range s.preloaded {
+		if a := s.person.check(t.Context(), id); a.status != http.StatusOK {
+			lost = append(lost, a)
+		}
+	}
+	s.within(fmt.Sprintf("start to ready with %d sessions and more", sessions), 2*time.Second, all.ready, fmt.Sprintf("the slowest of %d", kills))
+	s.within("plugins end with authd", 2*time.Second, all.orphans, "the slowest")
+	s.none(fmt.Sprintf("acknowledged sessions lost of %d", sessions+int(books.signedIn.Load())), append(all.lost, lost...))
+	s.none(fmt.Sprintf("acknowledged logouts that came back of %d", books.signedOut.Load()), append(all.risen, risen...))
+	s.none("failures that no crash explains", books.unclear)
+	s.pending(all, kills)
+}
+
+// pending holds logins that a crash interrupted to what they may end with.
+func (s *step) pending(all crash, kills int) {
+	s.t.Helper()
+	finished, second := 0, []answer(nil)
+	var stuck []answer
+	for _, a := range all.pending {
+		switch {
+		case a.session != "":
+			finished++
+		case a.status != http.StatusBadRequest || a.code == "":
+			stuck = append(stuck, a)
+		}
+	}
+	for _, a := range all.replays {
+		if a.session != "" {
+			second = append(second, a)
+		}
+	}
+	s.none(fmt.Sprintf("logins under way that neither finish nor begin again, of %d", len(all.pending)), stuck)
+	s.least("those that finish", kills, finished, "none of their codes had been used")
+	s.none(fmt.Sprintf("second sessions of %d callbacks sent again", len(all.replays)), second)
+	if len(all.replays) != kills {
+		s.t.Errorf("%d callbacks were sent again after %d crashes", len(all.replays), kills)
+	}
+}
+
+// crash kills authd right after somebody was signed in, while somebody else is at the identity provider, and starts it
+// again.
+func (s *step) crash(books *ledger) (c crash) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	waiting, done := s.away(), s.away()
+	plugins := s.children()
+	if first := done.back(ctx); first.session == "" {
+		s.t.Fatalf("sign in before a crash: %v", first)
+	} else {
+		books.note(&books.in, first.session)
+	}
+	s.load.outages.Add(1)
+	s.kill()
+	for _, p := range plugins {
+		c.orphans += await(s.t, 2*time.Millisecond, patience, p.name+" ends with authd", func() error {
+			if p.runs() {
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	s.web.CloseIdleConnections()
+	c.ready = s.serve()
+	s.load.outages.Add(1)
+	c.replays = append(c.replays, done.again(ctx))
+	c.pending = append(c.pending, waiting.back(ctx))
+	c.lost, c.risen = books.audit(ctx)
+	return c
+}
+
+// away is somebody who is at the victim's identity provider.
+func (s *step) away() *away {
+	s.t.Helper()
+	left, started, err := s.newPerson().leave(s.t.Context(), victim)
+	if left == nil || err != nil {
+		s.t.Fatalf("begin a login: %v %v", started, err)
+	}
+	return left
+}
