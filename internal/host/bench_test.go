@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -98,12 +99,31 @@ func bare(header http.Header) *fasthttp.Server {
 }
 
 // signedIn is a site with somebody signed in, and the requests of that browser.
-func signedIn(tb testing.TB) (*fasthttp.Server, *feed) {
+func signedIn(tb testing.TB, opt siteOptions) (*fasthttp.Server, *feed) {
 	tb.Helper()
-	s := newSite(tb, siteOptions{})
+	s := newSite(tb, opt)
 	c := s.browser()
 	s.login(c, "ada", "/auth/oauth/idp")
 	return s.server.app.Server(), checkFeed(s.sessionCookie(c).Value)
+}
+
+// tenRules are an app whose last rule is the one for the request of checkFeed.
+func tenRules() string {
+	app := "\n[[apps]]\nhost = \"app.example.com\"\npass_access_token = true\n"
+	for i := range 9 {
+		app += fmt.Sprintf("[[apps.rules]]\npath = \"/part%d/*\"\nmethods = [\"GET\"]\nallow = '\"admins\" in user.groups'\n", i)
+	}
+	return app + "[[apps.rules]]\npath = \"/static/*\"\nmethods = [\"GET\"]\nallow = 'user.email.endsWith(\"@example.org\") && request.method == \"GET\"'\n"
+}
+
+// checkKinds are what a check can have to do.
+var checkKinds = []struct {
+	name string
+	opt  siteOptions
+}{
+	{"authd", siteOptions{}},
+	{"authd, signed identity", siteOptions{keys: trustLoopback}},
+	{"authd, signed identity and ten rules", siteOptions{keys: trustLoopback, toml: tenRules()}},
 }
 
 // maxCheckAllocs is the budget of the whole check: parser, Fiber and authd together.
@@ -111,18 +131,25 @@ const maxCheckAllocs = 12
 
 // A check is asked for each request to each app. That it makes little garbage is no matter of time, so it is a test.
 func TestCheckAllocates(t *testing.T) {
-	server, f := signedIn(t)
-	const batch = 200
-	once := testing.AllocsPerRun(20, func() { f.serve(t, server, 1) })
-	allocs := (testing.AllocsPerRun(20, func() { f.serve(t, server, 1+batch) }) - once) / batch
-	if allocs > maxCheckAllocs {
-		t.Errorf("a check allocates %.1f times, the budget is %d", allocs, maxCheckAllocs)
+	for _, kind := range checkKinds {
+		server, f := signedIn(t, kind.opt)
+		header := f.serve(t, server, 1)
+		if signed := header.Get("X-Auth-Request-Jwt") != ""; signed != (kind.opt.keys != "") {
+			t.Errorf("%s: signed: %v", kind.name, signed)
+		}
+		const batch = 200
+		once := testing.AllocsPerRun(20, func() { f.serve(t, server, 1) })
+		allocs := (testing.AllocsPerRun(20, func() { f.serve(t, server, 1+batch) }) - once) / batch
+		if allocs > maxCheckAllocs {
+			t.Errorf("%s: a check allocates %.1f times, the budget is %d", kind.name, allocs, maxCheckAllocs)
+		}
+		t.Logf("%s: %.1f", kind.name, allocs)
 	}
 }
 
 // The reference sets the same headers, or a comparison with it would mean nothing.
 func TestReferenceAnswersTheSame(t *testing.T) {
-	server, f := signedIn(t)
+	server, f := signedIn(t, siteOptions{})
 	check := f.serve(t, server, 1)
 	reference := f.serve(t, bare(check), 1)
 	for _, header := range []http.Header{check, reference} {
@@ -140,23 +167,17 @@ func TestReferenceAnswersTheSame(t *testing.T) {
 // BenchmarkCheck puts the check beside a bare Fiber handler that sets the same headers. The kernel's part, which is
 // the greater one, is in neither; package test/bench has that.
 func BenchmarkCheck(b *testing.B) {
-	server, f := signedIn(b)
-	header := f.serve(b, server, 1)
-	reference := bare(header)
-	for _, one := range []struct {
-		name   string
-		server *fasthttp.Server
-		feed   *feed
-	}{
-		{"authd", server, f},
-		{"bare", reference, f},
-	} {
-		b.Run(one.name, func(b *testing.B) {
-			b.ReportAllocs()
-			one.feed.left = b.N
-			if err := one.server.ServeConn(one.feed); err != nil {
-				b.Fatal(err)
-			}
-		})
+	for _, kind := range checkKinds {
+		server, f := signedIn(b, kind.opt)
+		reference := bare(f.serve(b, server, 1))
+		for name, one := range map[string]*fasthttp.Server{kind.name: server, strings.Replace(kind.name, "authd", "bare", 1): reference} {
+			b.Run(name, func(b *testing.B) {
+				b.ReportAllocs()
+				f.left = b.N
+				if err := one.ServeConn(f); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
 	}
 }

@@ -30,7 +30,9 @@ var apps = []app{
 	},
 	{
 		name: "panel", secret: "BOKEH_SECRET_KEY", health: "/liveness", link: "/app?year=2026&q=a%26b", socket: "/app/ws",
-		command: "panel serve app.py --address 127.0.0.1 --port PORT --allow-websocket-origin HOST --session-ids signed --use-xheaders --liveness",
+		command: "panel serve app.py --address 127.0.0.1 --port PORT --allow-websocket-origin HOST --use-xheaders --session-ids signed " +
+			"--include-cookies none --include-headers X-Auth-Request-Subject X-Auth-Request-Name X-Auth-Request-Email " +
+			"X-Auth-Request-Groups X-Auth-Request-Provider --liveness",
 	},
 	{
 		name: "chainlit", command: "chainlit run app.py --headless --host 127.0.0.1 --port PORT", secret: "CHAINLIT_AUTH_SECRET",
@@ -156,7 +158,7 @@ func TestReadmes(t *testing.T) {
 		}
 		command := strings.NewReplacer("PORT", ports[a.name], "HOST", "app.example.com", " --liveness", "").Replace(a.command)
 		for _, want := range []string{command, a.socket, a.secret} {
-			if !strings.Contains(string(text), want) {
+			if !strings.Contains(strings.ReplaceAll(string(text), " \\\n  ", " "), want) {
 				t.Errorf("examples/%s/README.md does not say %q", a.name, want)
 			}
 		}

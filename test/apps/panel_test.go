@@ -37,6 +37,7 @@ func TestPanelToken(t *testing.T) {
 	if !signed {
 		t.Fatalf("the token is not signed: %s", own)
 	}
+	wantBare(t, base)
 	for name, token := range map[string]string{
 		"no signature":           forgedToken(t, base),
 		"signature of another":   forgedToken(t, base) + "." + signature,
@@ -66,8 +67,35 @@ func (b *tab) knock(a app, token string) string {
 	return said
 }
 
-// forgedToken is the token of a page, with another person in the headers that Panel remembers.
-func forgedToken(t testing.TB, base string) string {
+// Threat 56: scripts can read the token, so it may hold no cookie, and of the headers only those that the page shows.
+func wantBare(t testing.TB, base string) {
+	t.Helper()
+	packed, err := base64.RawURLEncoding.DecodeString(openToken(t, base)["__bk__zlib_"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var remembered struct{ Headers, Cookies map[string]string }
+	if err := json.NewDecoder(r).Decode(&remembered); err != nil {
+		t.Fatal(err)
+	}
+	if len(remembered.Cookies) != 0 {
+		t.Errorf("the token holds the cookies %v", remembered.Cookies)
+	}
+	for name := range remembered.Headers {
+		if !strings.HasPrefix(name, "X-Auth-Request-") || name == "X-Auth-Request-Jwt" {
+			t.Errorf("the token holds the header %s", name)
+		}
+	}
+	if remembered.Headers["X-Auth-Request-Name"] != "Linus Fjordgren" {
+		t.Errorf("the token holds the headers %v", remembered.Headers)
+	}
+}
+
+func openToken(t testing.TB, base string) map[string]any {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(base)
 	if err != nil {
@@ -77,6 +105,13 @@ func forgedToken(t testing.TB, base string) string {
 	if err := json.Unmarshal(raw, &token); err != nil {
 		t.Fatal(err)
 	}
+	return token
+}
+
+// forgedToken is the token of a page, with another person in the headers that Panel remembers.
+func forgedToken(t testing.TB, base string) string {
+	t.Helper()
+	token := openToken(t, base)
 	remembered, err := json.Marshal(map[string]any{"headers": forged(), "cookies": map[string]string{}, "arguments": map[string]string{}})
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ package chaos
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +72,7 @@ func (s *step) answeredAtOnce(t *tally) {
 	s.t.Helper()
 	limit := of(100*time.Millisecond, 5*time.Second)
 	failed := t.failures()
-	late := slices.DeleteFunc(slices.Clone(failed), func(a answer) bool { return a.took <= limit })
+	late := without(failed, func(a answer) bool { return a.took <= limit })
 	probes := int(of(10*time.Minute, 4*time.Second)/probeEvery) + 1
 	s.most("answers later than "+limit.String()+" after that", probes, len(late), fmt.Sprintf("of %d; one each %v looks whether it is back; p99 %s", len(failed), probeEvery, round(t.p99())))
 }

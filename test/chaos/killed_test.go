@@ -43,7 +43,7 @@ func TestPluginKilled(t *testing.T) {
 
 // unclean are the answers with another status, or without authd's own error code.
 func unclean(failed []answer, statuses ...int) []answer {
-	return slices.DeleteFunc(slices.Clone(failed), func(a answer) bool { return slices.Contains(statuses, a.status) && a.code != "" })
+	return without(failed, func(a answer) bool { return slices.Contains(statuses, a.status) && a.code != "" })
 }
 
 func slowest(all []answer) (most time.Duration) {

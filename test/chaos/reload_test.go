@@ -50,12 +50,7 @@ func TestConfigReloads(t *testing.T) {
 	s.end()
 
 	during := s.fault.logins[victim]
-	var cut []answer
-	for _, a := range open {
-		if a.session == "" {
-			cut = append(cut, a)
-		}
-	}
+	cut := without(open, func(a answer) bool { return a.session != "" })
 	s.none(fmt.Sprintf("failed logins of %d", during.count()), append(during.failures(), s.after.logins[victim].failures()...))
 	s.none(fmt.Sprintf("logins that were open over a reload and did not end, of %d", len(open)), cut)
 	s.within(fmt.Sprintf("each of %d reloads in force", reloads-broken), 2*time.Second, slowest, "the slowest")
