@@ -22,6 +22,12 @@ func debugPlugin(t *testing.T, name string) (cmd *exec.Cmd, environ string) {
 		t.Fatal(err)
 	}
 	cmd = exec.CommandContext(t.Context(), filepath.Join(dir, "authd-provider-"+name), "-debug")
+	short, err := os.MkdirTemp("", "authd") // a unix socket must fit into it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	cmd.Env = append(os.Environ(), "TMPDIR="+short)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // as Ctrl-C does
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -34,10 +34,11 @@ func formatFlag(c *cobra.Command, f *format) {
 	c.Flags().VarP(f, "output", "o", "how to print the result")
 }
 
-// table is a result for people; value is the same for programs.
+// table is a result for people; value is the same for programs. notes are sentences, which would not fit into a row.
 type table struct {
 	header []string
 	rows   [][]string
+	notes  []string
 	value  any
 }
 
@@ -58,7 +59,18 @@ func (f format) write(w io.Writer, t table) error {
 			return err
 		}
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	below := ""
+	for _, note := range t.notes {
+		below += "\n" + oneLine(note)
+	}
+	if below == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, below)
+	return err
 }
 
 func writeJSON(w io.Writer, value any) error {

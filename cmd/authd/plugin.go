@@ -36,6 +36,7 @@ type where struct {
 
 // place is what they come to.
 type place struct {
+	config   *config.Config // made up when flags name the directories
 	dirs     []string
 	lockPath string
 	lock     *catalog.Lock
@@ -65,7 +66,7 @@ func (w *where) resolve(a *app) (place, error) {
 func placeOf(cfg *config.Config) place {
 	path, required := cfg.LockPath()
 	return place{
-		dirs: cfg.Server.PluginsDir, lockPath: path, lock: catalog.OpenLock(path, required),
+		config: cfg, dirs: cfg.Server.PluginsDir, lockPath: path, lock: catalog.OpenLock(path, required),
 		sandbox: host.SandboxOf(cfg.Confinement(config.Provider{})),
 	}
 }
@@ -78,13 +79,22 @@ func newPluginList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the plugins that are found, and whether they are trusted",
+		Long: `List the plugins that are found, and whether they are trusted. If an authd runs with this configuration and its admin
+listener (server.admin_listen) answers, the providers that run from them are listed too.`,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := in.resolve(a)
 			if err != nil {
 				return err
 			}
-			return as.write(a.out, pluginTable(survey(c.Context(), at)))
+			var live []running
+			if len(in.dirs) == 0 {
+				live = a.peek(c.Context(), at.config, "the files are")
+			}
+			if err := as.write(a.out, pluginTable(survey(c.Context(), at), live)); err != nil || len(live) == 0 || as == "json" {
+				return err
+			}
+			return a.writeRunning(live)
 		},
 	}
 	in.flags(c)
@@ -104,33 +114,78 @@ type pluginRow struct {
 	Usable   bool     `json:"usable"`
 	Problem  string   `json:"problem,omitempty"`
 	Path     string   `json:"path"`
+	// Running are the providers whose processes run from it; null when no server has answered.
+	Running []running `json:"running"`
 }
 
-func pluginTable(plugins []found) table {
-	t := table{header: []string{"NAME", "TYPES", "VERSION", "PROTOCOL", "SHA256", "STATE", "PATH"}}
+func pluginTable(plugins []found, live []running) table {
+	t := table{header: []string{"NAME", "TYPES", "VERSION", "PROTOCOL", "SHA256", "STATE"}}
+	dirs := directories(plugins)
+	if len(dirs) > 1 {
+		t.header = append(t.header, "DIRECTORY")
+	}
 	rows := make([]pluginRow, len(plugins))
 	for i, f := range plugins {
-		r := pluginRow{
-			Name: f.Name, Types: typeNames(f.types()), SHA256: f.sha256, Trusted: f.Refused == "" || f.Unlocked, Locked: f.locked, Usable: f.problem == "",
-			Problem: strings.Join(append(slices.Clone(f.hidden), nonEmpty(f.problem)...), "; "), Path: f.Path,
+		rows[i] = f.row(live)
+		r := rows[i]
+		cells := []string{r.Name, short(r.Types), r.Version, r.Protocol, r.SHA256[:min(12, len(r.SHA256))], f.state()}
+		if len(dirs) > 1 {
+			cells = append(cells, filepath.Dir(r.Path))
 		}
-		if f.manifest != nil {
-			r.Version, r.Protocol = f.manifest.Version, fmt.Sprintf("%d.%d", sdk.ProtocolVersion, f.manifest.ProtocolMinor)
+		t.rows = append(t.rows, cells)
+		if r.Problem != "" {
+			t.notes = append(t.notes, r.Path+": "+r.Problem)
 		}
-		rows[i] = r
-		state := "trusted"
-		if f.locked {
-			state += ", locked"
-		}
-		if r.Problem != "" && r.Usable {
-			state += ", but " + r.Problem
-		} else if r.Problem != "" {
-			state = r.Problem
-		}
-		t.rows = append(t.rows, []string{r.Name, strings.Join(r.Types, ","), r.Version, r.Protocol, r.SHA256[:min(12, len(r.SHA256))], state, r.Path})
 	}
 	t.value = rows
 	return t
+}
+
+// row is the plugin for programs, with what runs from it.
+func (f found) row(live []running) pluginRow {
+	r := pluginRow{
+		Name: f.Name, Types: typeNames(f.types()), SHA256: f.sha256, Trusted: f.Refused == "" || f.Unlocked, Locked: f.locked, Usable: f.problem == "",
+		Problem: strings.Join(append(slices.Clone(f.hidden), nonEmpty(f.problem)...), "; "), Path: f.Path,
+		Running: slices.DeleteFunc(slices.Clone(live), func(r running) bool { return r.PID == 0 || r.Path != f.Path }),
+	}
+	if f.manifest != nil {
+		r.Version, r.Protocol = f.manifest.Version, fmt.Sprintf("%d.%d", sdk.ProtocolVersion, f.manifest.ProtocolMinor)
+	}
+	return r
+}
+
+// state is whether it is used, in a word; the problem below the table says why it is not.
+func (f found) state() string {
+	switch {
+	case f.Refused != "":
+		return "refused"
+	case f.problem != "":
+		return "unusable"
+	case len(f.hidden) > 0:
+		return "hidden"
+	case f.locked:
+		return "locked"
+	}
+	return "trusted"
+}
+
+func directories(plugins []found) map[string]bool {
+	dirs := map[string]bool{}
+	for _, f := range plugins {
+		dirs[filepath.Dir(f.Path)] = true
+	}
+	return dirs
+}
+
+// typesShown is how many types of a plugin a row names.
+const typesShown = 3
+
+// short names the first types, and how many more there are.
+func short(types []string) string {
+	if len(types) <= typesShown {
+		return strings.Join(types, ",")
+	}
+	return fmt.Sprintf("%s +%d", strings.Join(types[:typesShown], ","), len(types)-typesShown)
 }
 
 func nonEmpty(text string) []string {

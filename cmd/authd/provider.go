@@ -17,7 +17,7 @@ import (
 )
 
 func newProvider(a *app) *cobra.Command {
-	return group("provider", "Look at the configured providers", "", newProviderList(a), newProviderCheck(a))
+	return group("provider", "Look at the configured providers", "", newProviderList(a), newProviderCheck(a), newProviderRestart(a))
 }
 
 func newProviderList(a *app) *cobra.Command {
@@ -28,6 +28,8 @@ func newProviderList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the configured providers, and what keeps one from being available",
+		Long: `List the configured providers, and what keeps one from being available. If an authd runs with this configuration and
+its admin listener (server.admin_listen) answers, their state and problems are those of the running server.`,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := a.read(c.Context(), path)
@@ -35,7 +37,7 @@ func newProviderList(a *app) *cobra.Command {
 				return err
 			}
 			a.warn(s.warnings)
-			return as.write(a.out, providerTable(s))
+			return as.write(a.out, providerTable(s, a.peek(c.Context(), s.config, "the configuration is")))
 		},
 	}
 	configFlag(c, &path)
@@ -54,28 +56,63 @@ type providerRow struct {
 	From        string   `json:"from"`
 	RedirectURI string   `json:"redirect_uri"`
 	Problems    []string `json:"problems"`
+	// Running is how it is in the running server; null when none has answered, or it has no such provider.
+	Running *running `json:"running"`
 }
 
-func providerTable(s *state) table {
-	t := table{header: []string{"ID", "TYPE", "LABEL", "STATE", "PLUGIN", "FROM", "PROBLEM"}}
+// providerTable shows the providers of the configuration; as they are in the running server, if one has answered.
+func providerTable(s *state, live []running) table {
+	t := table{header: []string{"ID", "TYPE", "LABEL", "STATE", "PLUGIN", "FROM"}}
 	rows := make([]providerRow, len(s.providers))
 	for i, p := range s.providers {
-		problems := make([]string, len(p.Problems))
-		for j, d := range p.Problems {
-			problems[j] = d.String()
-		}
-		rows[i] = providerRow{
-			ID: p.ID, Type: p.Type, Label: p.Label, Available: len(problems) == 0, Required: p.Required, Plugin: serving(s.plugins, p.Type).Path,
-			From: p.Origin, RedirectURI: s.redirectURI(p), Problems: problems,
-		}
-		state := "available"
+		rows[i] = s.row(p, live)
+		r := rows[i]
+		state, problems := "available", r.Problems
 		if len(problems) > 0 {
 			state = "not available"
 		}
-		t.rows = append(t.rows, []string{p.ID, p.Type, p.Label, state, rows[i].Plugin, p.Origin, strings.Join(problems, " · ")})
+		switch {
+		case r.Running != nil:
+			state, problems = r.Running.state(), r.Running.problems()
+		case live != nil:
+			state = "not in the server"
+		}
+		t.add(p.ID, []string{p.Type, p.Label, state, serving(s.plugins, p.Type).Name, p.Origin}, problems)
+	}
+	for _, r := range live {
+		if !slices.ContainsFunc(s.providers, func(p config.Provider) bool { return p.ID == r.ID }) {
+			rows = append(rows, providerRow{ID: r.ID, Type: r.Type, Label: r.Label, Available: r.Ready, Plugin: r.Path, From: fromServer, Problems: r.problems(), Running: &r})
+			t.add(r.ID, []string{r.Type, r.Label, r.state(), r.Plugin, fromServer}, r.problems())
+		}
 	}
 	t.value = rows
 	return t
+}
+
+// fromServer is where a provider comes from that only the running server has: its environment is another.
+const fromServer = "the server"
+
+// add is a row of a table of providers. The problems come below it, without the name that they may begin with.
+func (t *table) add(id string, cells, problems []string) {
+	t.rows = append(t.rows, append([]string{id}, cells...))
+	for _, problem := range problems {
+		t.notes = append(t.notes, id+": "+strings.TrimPrefix(problem, "provider "+id+": "))
+	}
+}
+
+// row is a provider for programs.
+func (s *state) row(p config.Provider, live []running) providerRow {
+	r := providerRow{
+		ID: p.ID, Type: p.Type, Label: p.Label, Available: len(p.Problems) == 0, Required: p.Required, Plugin: serving(s.plugins, p.Type).Path,
+		From: p.Origin, RedirectURI: s.redirectURI(p), Problems: make([]string, len(p.Problems)),
+	}
+	for i, d := range p.Problems {
+		r.Problems[i] = d.String()
+	}
+	if i := slices.IndexFunc(live, func(one running) bool { return one.ID == p.ID }); i >= 0 {
+		r.Running = &live[i]
+	}
+	return r
 }
 
 // redirectURI is what has to be registered at the identity provider.

@@ -2,19 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/authd/authd/internal/config"
 )
 
 func newSession(a *app) *cobra.Command {
@@ -127,69 +121,4 @@ func (a *app) sessionRevoke(ctx context.Context, path string, r revocation) erro
 	}
 	_, err = fmt.Fprintf(a.out, "%d sessions ended\n", done.Revoked)
 	return err
-}
-
-// adminTimeout bounds a call to the admin listener.
-const adminTimeout = 10 * time.Second
-
-// admin is a client of a running authd's admin listener.
-type admin struct {
-	listen, token string
-	client        *http.Client
-}
-
-func (a *app) admin(path string) (*admin, error) {
-	cfg, err := config.Load(path, a.environ)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Server.AdminListen == "" {
-		return nil, errors.New("server.admin_listen is empty, so there is no way to ask the server; set it to a unix socket such as unix:/run/authd/admin.sock")
-	}
-	s := &admin{listen: cfg.Server.AdminListen, token: cfg.Admin.Token}
-	s.client = &http.Client{Timeout: adminTimeout, Transport: dialer(s.listen)}
-	return s, nil
-}
-
-// dialer is a transport to one listener, whatever host the request names.
-func dialer(listen string) *http.Transport {
-	network, address := "tcp", listen
-	if socket, ok := strings.CutPrefix(listen, "unix:"); ok {
-		network, address = "unix", socket
-	}
-	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, address)
-	}}
-}
-
-// call makes one request and reads the JSON of the answer into out.
-func (s *admin) call(ctx context.Context, method, target string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://authd"+target, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", "application/json")
-	if s.token != "" {
-		req.Header.Set("Authorization", "Bearer "+s.token)
-	}
-	res, err := s.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("no authd answers at %s: %w; is it running with this configuration?", s.listen, errors.Unwrap(err))
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
-	if err != nil {
-		return fmt.Errorf("the admin listener broke off: %w", err)
-	}
-	if res.StatusCode == http.StatusOK {
-		return json.Unmarshal(body, out)
-	}
-	var refusal struct {
-		Message string `json:"message"`
-	}
-	if json.Unmarshal(body, &refusal) != nil || refusal.Message == "" {
-		refusal.Message = res.Status
-	}
-	return fmt.Errorf("%s refused: %s", s.listen, refusal.Message)
 }

@@ -10,20 +10,22 @@ type Kind string
 
 // The events.
 const (
-	Login          Kind = "login"
-	LoginFailed    Kind = "login_failed"
-	Denied         Kind = "denied"
-	Logout         Kind = "logout"
-	Revoked        Kind = "session_revoked"
-	RefreshRefused Kind = "refresh_refused"
-	PluginStarted  Kind = "plugin_started"
-	PluginStopped  Kind = "plugin_stopped"
-	PluginCrashed  Kind = "plugin_crashed"
-	PluginRefused  Kind = "plugin_refused"
-	PluginSwapped  Kind = "plugin_swapped"
-	PluginKept     Kind = "plugin_kept" // a new plugin or configuration could not take over
-	Reloaded       Kind = "config_reloaded"
-	ReloadRefused  Kind = "config_refused"
+	Login             Kind = "login"
+	LoginFailed       Kind = "login_failed"
+	Denied            Kind = "denied"
+	Logout            Kind = "logout"
+	Revoked           Kind = "session_revoked"
+	RefreshRefused    Kind = "refresh_refused"
+	PluginStarted     Kind = "plugin_started"
+	PluginStopped     Kind = "plugin_stopped"
+	PluginCrashed     Kind = "plugin_crashed"
+	PluginQuarantined Kind = "plugin_quarantined" // it has crashed so often that it is only tried now and then
+	PluginRestart     Kind = "plugin_restart"     // an operator asked for another process
+	PluginRefused     Kind = "plugin_refused"
+	PluginSwapped     Kind = "plugin_swapped"
+	PluginKept        Kind = "plugin_kept" // a new plugin or configuration could not take over
+	Reloaded          Kind = "config_reloaded"
+	ReloadRefused     Kind = "config_refused"
 )
 
 // Event is what happened. Empty fields are left out of the line. No field may hold a token, code, secret, cookie or

@@ -21,7 +21,12 @@ import (
 func debugged(t *testing.T) (cmd *exec.Cmd, env string) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), install(t, pluginDir(t), namePrefix+"well"), "-debug")
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	short, err := os.MkdirTemp("", "authd") // a unix socket must fit into it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "TMPDIR="+short)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // as Ctrl-C does
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// tripAt is how many failures open a breaker, if no more calls than that succeeded meanwhile: 5 of 10.
+// tripAt is how many failures open a breaker: that many in a row, or so many that no more calls succeeded meanwhile.
 const tripAt = 5
 
 // outcome of a call, as a breaker sees it; nil is a success.
@@ -66,7 +66,8 @@ func newBreaker(t timing) *breaker {
 	b.gate = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Interval: t.recent, BucketPeriod: t.recent / buckets, Timeout: t.rest,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.TotalFailures >= tripAt && c.TotalFailures >= c.TotalSuccesses
+			inARow := c.ConsecutiveFailures >= tripAt // however well it went before
+			return inARow || c.TotalFailures >= tripAt && c.TotalFailures >= c.TotalSuccesses
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errExcluded) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {

@@ -22,7 +22,9 @@ func (s *Server) adminRoutes(app *fiber.App) {
 	app.Get("/metrics", adaptor.HTTPHandler(s.metrics.Handler()))
 
 	admin := app.Group("/", s.adminOnly)
+	admin.Get("/admin/plugins", s.adminPlugins)
 	admin.Get("/admin/providers", s.adminProviders)
+	admin.Post("/admin/providers/:id/restart", s.adminRestart)
 	admin.Get("/admin/sessions", s.adminSessions)
 	admin.Delete("/admin/sessions", s.adminRevokeMany)
 	admin.Delete("/admin/sessions/:handle", s.adminRevokeOne)
@@ -66,32 +68,6 @@ func (s *Server) adminOnly(c *fiber.Ctx) error {
 		return s.fail(c, tell, errors.New("no admin token"), "")
 	}
 	return c.Next()
-}
-
-// adminProviders is GET /admin/providers: each provider with its process.
-func (s *Server) adminProviders(c *fiber.Ctx) error {
-	type providerJSON struct {
-		ID       string    `json:"id"`
-		Type     string    `json:"type"`
-		Label    string    `json:"label"`
-		Plugin   string    `json:"plugin"`
-		Version  string    `json:"version"`
-		State    string    `json:"state"`
-		Problem  string    `json:"problem,omitempty"`
-		Since    time.Time `json:"since"`
-		PID      int       `json:"pid,omitempty"`
-		Restarts int       `json:"restarts"`
-		InFlight int       `json:"in_flight"`
-	}
-	list := make([]providerJSON, 0, len(s.live().providers))
-	for _, p := range s.live().providers {
-		st := p.runtime.Status()
-		list = append(list, providerJSON{
-			ID: p.ID, Type: p.Type, Label: p.Label, Plugin: p.plugin, Version: st.Version, State: string(st.State), Problem: st.Problem,
-			Since: st.Since.UTC(), PID: st.PID, Restarts: st.Restarts, InFlight: st.InFlight,
-		})
-	}
-	return s.json(c, fiber.StatusOK, list)
 }
 
 // adminSession is a session as an operator sees it.

@@ -78,7 +78,7 @@ func TestAdminIsGuarded(t *testing.T) {
 	const token = "an-admin-token-of-some-length"
 	s := newSite(t, siteOptions{admin: "127.0.0.1:0", head: "[admin]\ntoken = \"" + token + "\"\n"})
 	c := &http.Client{}
-	for _, path := range []string{"/metrics", "/admin/sessions", "/admin/providers", "/debug/pprof/", "/debug/pprof/cmdline"} {
+	for _, path := range []string{"/metrics", "/admin/sessions", "/admin/providers", "/admin/plugins", "/debug/pprof/", "/debug/pprof/cmdline"} {
 		wantStatus(t, s.get(c, path), http.StatusNotFound)
 		if path == "/metrics" || strings.HasPrefix(path, "/debug") {
 			continue
@@ -92,6 +92,9 @@ func TestAdminIsGuarded(t *testing.T) {
 		}
 		wantStatus(t, s.get(c, "http://"+s.server.AdminAddr()+path, "Authorization", "Bearer "+token), http.StatusOK)
 	}
+	const restart = "/admin/providers/idp/restart"
+	wantStatus(t, s.do(c, http.MethodPost, restart, nil), http.StatusNotFound)
+	wantStatus(t, s.do(c, http.MethodPost, "http://"+s.server.AdminAddr()+restart, nil), http.StatusUnauthorized)
 	wantStatus(t, s.get(c, "http://"+s.server.AdminAddr()+"/metrics"), http.StatusOK)
 	wantStatus(t, s.get(c, "http://"+s.server.AdminAddr()+"/debug/pprof/", "Authorization", "Bearer "+token), http.StatusNotFound)
 

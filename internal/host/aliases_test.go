@@ -65,7 +65,7 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// Chatto's /auth/oidc without a provider that has its callback is the provider of that id.
+// Chatto's /auth/oidc without a provider that has its callback is the provider of that id, else the first OpenID one.
 func TestAliasOfTheOneProvider(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{id: "oidc"})
@@ -75,7 +75,12 @@ func TestAliasOfTheOneProvider(t *testing.T) {
 		t.Errorf("signed in as %s", got.body)
 	}
 	other := newSite(t, siteOptions{})
-	failsWith(t, other.get(still(other.browser()), "/auth/oidc", "Accept", "application/json"), http.StatusNotFound, "provider_not_found")
+	if got := other.login(other.browser(), "ada", "/auth/oidc?redirect=/auth/session"); !strings.Contains(got.body, `"provider":"idp"`) {
+		t.Errorf("signed in as %s", got.body)
+	}
+	if got := other.login(other.browser(), "ada", "/auth/providers/idp?redirect=/auth/session"); !strings.Contains(got.body, `"provider":"idp"`) {
+		t.Errorf("signed in as %s", got.body)
+	}
 }
 
 // Threat 8: an answer counts only where the login said it would come, whichever of the paths exist.

@@ -17,6 +17,7 @@ import (
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/internal/store/open"
+	"github.com/authd/authd/internal/telemetry"
 	"github.com/authd/authd/sdk"
 )
 
@@ -123,9 +124,9 @@ func (s *Server) composeProviders(ctx context.Context, opt Options) error {
 		return err
 	}
 	s.inForce.Store(next)
-	s.metrics.Providers(func(report func(string, bool, int)) {
+	s.metrics.Providers(func(report func(telemetry.Provider)) {
 		for _, p := range s.live().providers {
-			report(p.ID, p.runtime.Ready(), p.runtime.Status().Restarts)
+			report(p.measure())
 		}
 	})
 	return nil
@@ -135,6 +136,7 @@ func (s *Server) composeProviders(ctx context.Context, opt Options) error {
 func (s *Server) pluginEvent(e catalog.Event) {
 	switch e.Kind {
 	case catalog.EventSwapped:
+		s.plugins.news(e.Provider, audit.PluginStarted, e.Status)
 		s.audit.Write(audit.Event{Kind: audit.PluginSwapped, Provider: e.Provider, Cause: e.Plugin})
 		return
 	case catalog.EventCandidateFailed:
@@ -144,11 +146,11 @@ func (s *Server) pluginEvent(e catalog.Event) {
 		return // the catalog logs them; they are no matter of security
 	}
 	kind, ok := map[catalog.State]audit.Kind{
-		catalog.StateReady: audit.PluginStarted, catalog.StateAttached: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed, catalog.StateQuarantined: audit.PluginCrashed,
+		catalog.StateReady: audit.PluginStarted, catalog.StateAttached: audit.PluginStarted, catalog.StateStopped: audit.PluginStopped, catalog.StateBackoff: audit.PluginCrashed, catalog.StateQuarantined: audit.PluginQuarantined,
 		catalog.StateMisconfigured: audit.PluginRefused, catalog.StateRefused: audit.PluginRefused,
 	}[e.Status.State]
 	// With a process, a provider that backs off waits for its identity provider; that is no crash.
-	if waits := e.Status.State == catalog.StateBackoff && e.Status.PID != 0; ok && !waits {
+	if waits := e.Status.State == catalog.StateBackoff && e.Status.PID != 0; ok && !waits && s.plugins.news(e.Provider, kind, e.Status) {
 		s.audit.Write(audit.Event{Kind: kind, Provider: e.Provider, Cause: e.Status.Problem})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/gofiber/fiber/v2"
 )
 
 // Threat 36, 93: a header value is printable ASCII that survives HTTP, and no two texts have the same one.
@@ -62,6 +64,46 @@ func FuzzFraming(f *testing.F) {
 		if bytes.Count(raw, []byte("\n")) != bytes.Count(raw, []byte("\r\n")) {
 			t.Fatalf("a bare LF passed: %q", raw)
 		}
+	})
+}
+
+// Threat 57, 58: whatever bytes the Cookie fields hold, a session id is the whole value of the one cookie of the name;
+// two of the name are none, also in two fields.
+func FuzzSessionCookie(f *testing.F) {
+	id := strings.Repeat("a", 43)
+	for _, s := range []string{
+		"", "authd", "authd=", "authd=" + id, "authd=" + id + "; authd=x", "authd=" + id + ";authd=" + id, "a=b; authd=" + id + "; c=d", "authd=\"" + id + "\"",
+		"authd =" + id, "authd= " + id, " authd=" + id, "Authd=" + id, "authd=" + id + "; AUTHD=x", "xauthd=" + id, "=authd=" + id, ";;;authd=" + id, "authd=" + id + "=", "a=\"; authd=" + id, "authd=\xff", "authd=a,authd=b",
+	} {
+		f.Add(s, "")
+		f.Add(s, "authd="+id)
+		f.Add("x=y", s)
+	}
+	s := reader(f, "http://auth.example.com")
+	s.cookieName = "authd"
+	f.Fuzz(func(t *testing.T, one, two string) {
+		if strings.ContainsAny(one+two, "\r\n") {
+			return // that would be other fields
+		}
+		raw := lines("GET /auth/check HTTP/1.1", "Host: h", "Cookie: "+one, "Cookie: "+two)
+		s.asked(strangerPeer, raw, func(c *fiber.Ctx) {
+			got := s.sessionID(c)
+			if got == "" {
+				return
+			}
+			// Read again, by another parser: on ";" alone.
+			var values []string
+			for _, field := range []string{one, two} {
+				for pair := range strings.SplitSeq(field, ";") {
+					if name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "="); ok && strings.TrimRight(name, " \t") == s.cookieName {
+						values = append(values, strings.Trim(value, " \t\""))
+					}
+				}
+			}
+			if len(values) != 1 || strings.Trim(got, " \t\"") != values[0] {
+				t.Fatalf("the fields %q and %q give the id %q; another parser sees %q", one, two, got, values)
+			}
+		})
 	})
 }
 

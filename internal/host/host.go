@@ -72,6 +72,7 @@ type Server struct {
 	lock     *catalog.Lock
 	attached []catalog.Plugin     // run by hand, for a debugger
 	manifest catalog.Manifests    // of the plugins that were asked
+	plugins  ledger               // what was told of them
 	inForce  atomic.Pointer[live] // read it with live
 	flow     *login.Flow
 	sessions *session.Manager

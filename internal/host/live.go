@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/authd/authd/internal/audit"
 	"github.com/authd/authd/internal/catalog"
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/login"
@@ -22,6 +21,7 @@ type live struct {
 	providers []*provider          // in the order of the login page
 	byID      map[string]*provider // :: provider id → provider
 	types     map[string]bool      // those that some plugin serves
+	files     []pluginFile         // the plugins that were found
 	dormant   map[string]string    // :: id of a provider whose plugin is gone → its type; its sessions go on
 	admission *policy.Admission
 	apps      *policy.Apps
@@ -37,12 +37,12 @@ func (s *Server) live() *live { return s.inForce.Load() }
 // prepare makes of a configuration what can be in force, and says how the catalog is to run its providers. It changes
 // nothing. join completes the result.
 func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []catalog.ProviderConfig, error) {
-	served, types := s.describeAll(ctx, s.discover(cfg))
+	files, served, types := s.describeAll(ctx, s.discover(cfg))
 	resolved := cfg.Resolve(types, s.environ)
 	for _, warning := range cfg.EnvironmentWarnings(types, s.environ) {
 		s.log.Warn(warning)
 	}
-	next := &live{cfg: cfg, byID: map[string]*provider{}, types: map[string]bool{}, dormant: map[string]string{}}
+	next := &live{cfg: cfg, files: files, byID: map[string]*provider{}, types: map[string]bool{}, dormant: map[string]string{}}
 	for _, t := range types {
 		next.types[t.Name] = true
 	}
@@ -115,6 +115,16 @@ func returnTargets(cfg *config.Config) []string {
 	return targets
 }
 
+// firstWhere returns the id of the first provider of which is says so, "" if there is none.
+func (l *live) firstWhere(is func(*provider) bool) string {
+	for _, p := range l.providers {
+		if is(p) {
+			return p.ID
+		}
+	}
+	return ""
+}
+
 // join gives each provider the process that the catalog runs for it.
 func (l *live) join(c *catalog.Catalog) (err error) {
 	for _, p := range l.providers {
@@ -137,41 +147,37 @@ func startOf(p config.Provider, plugin catalog.Plugin) catalog.ProviderConfig {
 	}
 }
 
-// describeAll asks all plugins at once. It returns which plugin serves a type, and all types in a fixed order; of
-// two plugins with the same type the first serves it. A plugin that has become unusable still stands for the types that
-// it served, unless another serves them now: what runs of it can go on.
-func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) (map[string]catalog.Plugin, []sdk.Type) {
-	manifests, faults := make([]*sdk.Manifest, len(found)), make([]error, len(found))
+// describeAll asks all plugins at once. It returns what it found, which plugin serves a type, and all types in a fixed
+// order; of two plugins with the same type the first serves it. A plugin that has become unusable still stands for the
+// types that it served, unless another serves them now: what runs of it can go on.
+func (s *Server) describeAll(ctx context.Context, found []catalog.Plugin) ([]pluginFile, map[string]catalog.Plugin, []sdk.Type) {
+	files := make([]pluginFile, len(found))
 	var asking sync.WaitGroup
 	for i, p := range found {
-		if p.Refused != "" {
-			s.log.Warn("plugin is not run", "path", p.Path, "cause", p.Refused)
-			s.audit.Write(audit.Event{Kind: audit.PluginRefused, Cause: p.Path + " " + p.Refused})
-		}
 		asking.Go(func() {
-			manifests[i], faults[i] = s.manifest.Describe(ctx, p)
-			if p.Refused == "" && faults[i] != nil {
-				s.log.Error("plugin can't be used", "path", p.Path, "cause", faults[i].Error())
-			}
+			files[i].Plugin = p
+			files[i].manifest, files[i].fault = s.manifest.Describe(ctx, p)
 		})
 	}
 	asking.Wait()
 	served := map[string]catalog.Plugin{}
 	var types []sdk.Type
 	for _, usable := range []bool{true, false} {
-		for i, manifest := range manifests {
-			if manifest == nil || usable != (faults[i] == nil) {
+		for i := range files {
+			f := &files[i]
+			if f.manifest == nil || usable != (f.fault == nil) {
 				continue
 			}
-			for _, t := range manifest.Types {
+			for _, t := range f.manifest.Types {
 				first, taken := served[t.Name]
 				if !taken {
-					served[t.Name], types = found[i], append(types, t)
+					served[t.Name], types = f.Plugin, append(types, t)
 				} else if usable {
-					s.log.Warn("two plugins serve one type; the first one is used", "type", t.Name, "used", first.Path, "ignored", found[i].Path)
+					f.hidden = append(f.hidden, "type "+t.Name+" is served by "+first.Path)
 				}
 			}
 		}
 	}
-	return served, types
+	s.tellOfPlugins(files)
+	return files, served, types
 }

@@ -94,16 +94,20 @@ func (s *Server) startLogin(c *fiber.Ctx) error {
 	return s.begin(c, c.Params("id"), c.Query("return_to"))
 }
 
-// startOIDC is GET /auth/oidc, Chatto's way to its one OpenID provider: the one whose callback is below it, or else the
-// one of that id.
+// startAlias is GET /auth/providers/{id}?redirect=, Chatto's name for the same.
+func (s *Server) startAlias(c *fiber.Ctx) error {
+	return s.begin(c, c.Params("id"), firstOf(c.Query("return_to"), c.Query("redirect")))
+}
+
+// startOIDC is GET /auth/oidc?redirect=, Chatto's way to its OpenID provider: the one whose callback is below it, else
+// the one of that id, else the first.
 func (s *Server) startOIDC(c *fiber.Ctx) error {
-	id := "oidc"
-	for _, p := range s.live().providers {
-		if p.CallbackPath == "/auth/oidc/callback" {
-			id = p.ID
-		}
+	now := s.live()
+	id := now.firstWhere(func(p *provider) bool { return p.CallbackPath == "/auth/oidc/callback" })
+	if id == "" && now.byID["oidc"] == nil {
+		id = now.firstWhere(func(p *provider) bool { return p.can(sdk.CapabilityOpenID) })
 	}
-	return s.begin(c, id, c.Query("return_to"))
+	return s.begin(c, firstOf(id, "oidc"), firstOf(c.Query("return_to"), c.Query("redirect")))
 }
 
 // begin sends the browser to the identity provider.

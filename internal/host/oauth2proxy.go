@@ -111,7 +111,7 @@ func (s *Server) atHome(c *fiber.Ctx, returnTo string) string {
 	if s.https {
 		port = ":443"
 	}
-	host, err := hostName(c.Request().Header.Host())
+	host, err := hostName(string(c.Request().Header.Host()))
 	app := s.publicURL.Scheme + "://" + host
 	// Any other name may be what a proxy calls authd.
 	if _, ours := s.live().returnTo.Check(app); err != nil || !ours {

@@ -42,6 +42,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		err = s.replace(now, next, starts)
 	}
 	fault = errors.Join(fault, err)
+	s.metrics.Reload(fault == nil)
 	if fault != nil {
 		s.log.Error("the configuration can't be used; the one in force stays", "cause", fault.Error())
 		s.audit.Write(audit.Event{Kind: audit.ReloadRefused, Cause: oneLine(fault)})

@@ -67,8 +67,11 @@ func (s *Server) failed(c *fiber.Ctx, tell failure, cause error, retry string) (
 func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause error, retry, home string) (incident string, err error) {
 	incident = newIncident()
 	log := s.log.Warn
-	if tell.status >= fiber.StatusInternalServerError {
+	switch {
+	case tell.status >= fiber.StatusInternalServerError:
 		log = s.log.Error
+	case tell.status == fiber.StatusUnauthorized:
+		log = s.log.Debug // a tab that was left open asks again and again
 	}
 	log("request failed", "incident", incident, "code", tell.code, "method", c.Method(), "path", c.Path(), "cause", text(cause))
 	if tell.retryAfter > 0 {

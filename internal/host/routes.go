@@ -35,7 +35,7 @@ func (s *Server) routes(app *fiber.App) {
 	app.Get("/readyz", s.readyz)
 
 	// The callback paths of the systems that authd takes over from; the flow cookie says which provider is meant.
-	app.Get("/auth/providers/:id", s.limited, s.startLogin)
+	app.Get("/auth/providers/:id", s.limited, s.startAlias)
 	app.Get("/auth/oidc", s.limited, s.startOIDC)
 	for _, alias := range []string{"/auth/providers/:id/callback", "/auth/oidc/callback", "/oauth2callback", "/oauth2/callback"} {
 		app.Get(alias, s.callback)

@@ -95,7 +95,7 @@ func (s *Server) originalTarget(c *fiber.Ctx) target {
 	t.method = methodName(found.originalMethod)
 	if len(found.original) > 0 && t.doubt == nil {
 		said := parseTarget(string(found.original))
-		own := c.Request().Header.Host()
+		own := string(c.Request().Header.Host())
 		if said.host == "" && said.doubt == nil {
 			said.host, said.doubt = hostName(own)
 		}
@@ -122,6 +122,7 @@ func (s *Server) forwardedTarget(c *fiber.Ctx) target {
 		return target{}
 	}
 	found := readHints(&c.Request().Header)
+	found.original = nil
 	t := s.forwarded(c, found)
 	if t.method = methodName(found.method); t.method == "" {
 		t.method = c.Method()
@@ -130,30 +131,30 @@ func (s *Server) forwardedTarget(c *fiber.Ctx) target {
 }
 
 // forwarded reads X-Forwarded-*, all but the method. Without X-Forwarded-Host the Host field counts, which nginx is
-// told to pass on and Caddy passes on by itself. If it names an app, X-Forwarded-Host can't name another.
+// told to pass on and Caddy passes on by itself; beside X-Original-URL it need not be read here. If it names an app,
+// X-Forwarded-Host can't name another.
 func (s *Server) forwarded(c *fiber.Ctx, found hints) target {
 	t := target{scheme: s.publicURL.Scheme, uri: string(found.uri)}
 	if p := string(found.proto); p == "http" || p == "https" {
 		t.scheme = p
 	}
 	own := c.Request().Header.Host()
-	if len(found.host) == 0 {
-		t.host, t.doubt = hostName(own)
-	} else if t.host, t.doubt = hostName(found.host); t.doubt == nil && s.contradicts(own, t.host) {
+	switch {
+	case found.repeated:
 		t.doubt = errTwoTargets
-	}
-	if found.repeated {
-		t.doubt = errTwoTargets
+	case len(found.host) > 0:
+		if t.host, t.doubt = hostName(string(found.host)); t.doubt == nil && s.contradicts(string(own), t.host) {
+			t.doubt = errTwoTargets
+		}
+	case len(found.original) == 0:
+		t.host, t.doubt = hostName(string(own))
 	}
 	return t
 }
 
 // contradicts reports whether the Host field names an app other than the one that another header names. Proxies of
 // Traefik's kind put authd's own address there, which an app such as *.example.com can cover.
-func (s *Server) contradicts(field []byte, host string) bool {
-	if string(field) == host {
-		return false
-	}
+func (s *Server) contradicts(field, host string) bool {
 	own, err := hostName(field)
 	switch now := s.live(); {
 	case err != nil:
@@ -168,13 +169,14 @@ func (s *Server) contradicts(field []byte, host string) bool {
 }
 
 // hostName is a host in lower case. Rules, links and tokens rest on it, so it may only hold what a browser's may.
-func hostName(raw []byte) (string, error) {
-	for _, b := range raw {
+func hostName(raw string) (string, error) {
+	for i := range len(raw) {
+		b := raw[i]
 		if plain := 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'; !plain && strings.IndexByte(".-_:[]", b) < 0 {
 			return "", errBadHost
 		}
 	}
-	return strings.ToLower(string(raw)), nil
+	return strings.ToLower(raw), nil
 }
 
 // suffixTarget is the target of Envoy's ext_authz filter, which asks with the browser's own method, host and path, the
@@ -186,7 +188,7 @@ func (s *Server) suffixTarget(c *fiber.Ctx, route string) target {
 	header := &c.Request().Header
 	uri, ok := bytes.CutPrefix(header.RequestURI(), []byte(route))
 	t := target{scheme: s.publicURL.Scheme, uri: string(uri), method: c.Method()}
-	t.host, t.doubt = hostName(header.Host())
+	t.host, t.doubt = hostName(string(header.Host()))
 	if p := c.Get(fiber.HeaderXForwardedProto); p == "http" || p == "https" {
 		t.scheme = p
 	}
@@ -214,7 +216,7 @@ func parseTarget(original string) target {
 		uri = "/" + uri
 	}
 	t := target{scheme: scheme, uri: uri}
-	t.host, t.doubt = hostName([]byte(host))
+	t.host, t.doubt = hostName(host)
 	return t
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // apacheModules are those that Debian's apache2 brings; a2enmod switches them on in a real one.
-var apacheModules = []string{"mpm_event", "authz_core", "alias", "env", "headers", "lua", "proxy", "proxy_http", "ssl", "socache_shmcb"}
+var apacheModules = []string{"mpm_event", "authz_core", "headers", "lua", "proxy", "proxy_http", "ssl"}
 
 // apacheFrame keeps everything that Apache writes inside its own directory.
 const apacheFrame = `ServerRoot "${DIR}"

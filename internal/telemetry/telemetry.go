@@ -15,6 +15,8 @@ type Metrics struct {
 	logins   *prometheus.CounterVec
 	checks   map[int]prometheus.Counter // :: status → counter, made beforehand: the check looks up no labels
 	other    prometheus.Counter
+
+	taken, refused prometheus.Counter // reloads
 }
 
 // checkStatuses are the answers of a forward-auth check.
@@ -30,7 +32,11 @@ func New() *Metrics {
 	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "authd_checks_total", Help: "Forward-auth checks by result.",
 	}, []string{"result"})
-	m.registry.MustRegister(m.logins, checks)
+	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "authd_config_reloads_total", Help: "Reloads by result: ok, or refused, when the configuration in force stays.",
+	}, []string{"result"})
+	m.taken, m.refused = reloads.WithLabelValues("ok"), reloads.WithLabelValues("refused")
+	m.registry.MustRegister(m.logins, checks, reloads)
 	for status, result := range checkStatuses {
 		m.checks[status] = checks.WithLabelValues(result)
 	}
@@ -50,34 +56,13 @@ func (m *Metrics) Check(status int) {
 	m.other.Inc()
 }
 
-// Providers reports for each configured provider whether it is up, and how often its process was restarted, as
-// read says at the time of the scrape.
-func (m *Metrics) Providers(read func(report func(provider string, up bool, restarts int))) {
-	m.registry.MustRegister(&providerCollector{read: read})
-}
-
-type providerCollector struct {
-	read func(func(string, bool, int))
-}
-
-var (
-	upDesc       = prometheus.NewDesc("authd_provider_up", "Whether the provider can be used (1) or not (0).", []string{"provider"}, nil)
-	restartsDesc = prometheus.NewDesc("authd_provider_restarts_total", "Starts of the provider's process after the first.", []string{"provider"}, nil)
-)
-
-// Describe tells Prometheus what Collect sends.
-func (c *providerCollector) Describe(out chan<- *prometheus.Desc) { out <- upDesc; out <- restartsDesc }
-
-// Collect reads the providers' states.
-func (c *providerCollector) Collect(out chan<- prometheus.Metric) {
-	c.read(func(provider string, up bool, restarts int) {
-		value := 0.0
-		if up {
-			value = 1
-		}
-		out <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, value, provider)
-		out <- prometheus.MustNewConstMetric(restartsDesc, prometheus.CounterValue, float64(restarts), provider)
-	})
+// Reload counts a reload: of a configuration that was taken, or of one that was refused.
+func (m *Metrics) Reload(taken bool) {
+	if taken {
+		m.taken.Inc()
+		return
+	}
+	m.refused.Inc()
 }
 
 // Handler serves the metrics in Prometheus' text format.

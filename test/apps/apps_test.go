@@ -16,17 +16,18 @@ import (
 // app is an application of examples/.
 type app struct {
 	name    string
-	command string // as its README says, but for PORT and HOST
-	secret  string // name of the variable that holds a key of its own
-	health  string // path that answers when it is up
-	link    string // deep link
-	socket  string // path of its WebSocket
+	command string   // as its README says, but for PORT and HOST
+	files   []string // beside app.py
+	secret  string   // name of the variable that holds a key of its own
+	health  string   // path that answers when it is up
+	link    string   // deep link
+	socket  string   // path of its WebSocket
 }
 
 var apps = []app{
 	{
 		name: "streamlit", command: "streamlit run app.py --server.port PORT", health: "/_stcore/health",
-		link: "/?year=2026&q=a%26b", socket: "/_stcore/stream",
+		link: "/?year=2026&q=a%26b", socket: "/_stcore/stream", files: []string{".streamlit/config.toml"},
 	},
 	{
 		name: "panel", secret: "BOKEH_SECRET_KEY", health: "/liveness", link: "/app?year=2026&q=a%26b", socket: "/app/ws",

@@ -98,8 +98,8 @@ func (e *estate) serveApp(t testing.TB, a app, port int) {
 	t.Helper()
 	bin := realtest.Venv(t, "examples/"+a.name+"/requirements.txt")
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(checkout(t, "examples", a.name))); err != nil {
-		t.Fatal(err)
+	for _, name := range append([]string{"app.py"}, a.files...) {
+		copyFile(t, filepath.Join(dir, name), checkout(t, "examples", a.name, name))
 	}
 	argv := strings.Fields(strings.NewReplacer("PORT", strconv.Itoa(port), "HOST", strings.TrimPrefix(e.site, "https://")).Replace(a.command))
 	argv[0] = filepath.Join(bin, argv[0])
@@ -108,6 +108,20 @@ func (e *estate) serveApp(t testing.TB, a app, port int) {
 		env = append(env, a.secret+"="+newSecret(t))
 	}
 	realtest.StartService(t, a.name, dir, loopback(port)+a.health, env, argv...)
+}
+
+func copyFile(t testing.TB, to, from string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func newSecret(t testing.TB) string {

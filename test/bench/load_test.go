@@ -29,7 +29,8 @@ type client struct {
 // newClient opens n connections to addr.
 func newClient(tb testing.TB, addr string, n int, request string) *client {
 	tb.Helper()
-	c := &client{tb: tb, request: []byte(request), want: []byte("HTTP/1.1 200 OK\r\n"), buf: make([]byte, 64<<10)}
+	c := &client{tb: tb, request: []byte(request), buf: make([]byte, 64<<10)}
+	c.expect("200 OK")
 	var err error
 	if c.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		tb.Fatal(err)
@@ -68,6 +69,12 @@ func (c *client) open(to unix.Sockaddr) error {
 	return unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, sock, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(sock)})
 }
 
+// expect sets the status that every answer must have.
+func (c *client) expect(status string) *client {
+	c.want = []byte("HTTP/1.1 " + status + "\r\n")
+	return c
+}
+
 func (c *client) close() {
 	for _, sock := range c.socks {
 		_ = unix.Close(sock)
@@ -76,7 +83,7 @@ func (c *client) close() {
 	c.socks = nil
 }
 
-// run makes n requests, one at a time on each connection, from the load's core. Any answer but 200 fails it.
+// run makes n requests, one at a time on each connection, from the load's core. Any answer but the expected one fails it.
 func (c *client) run(n int) {
 	c.tb.Helper()
 	if err := onCore(c.tb, loadCore, func() error { return c.exchange(n) }); err != nil {
@@ -142,18 +149,30 @@ func (c *client) receive(sock int) error {
 
 // checkRequest is what nginx sends as a subrequest of a signed-in browser.
 func checkRequest(host, session string) string {
-	return strings.Join([]string{
-		"GET /auth/check HTTP/1.1",
-		"Host: " + host,
-		"X-Original-URL: https://app.example.com/static/js/main.4f2a.js",
-		"X-Original-Method: GET",
+	return proxyRequest("/auth/check", host, session, appOpen)
+}
+
+// proxyRequest is what a proxy sends for a signed-in browser that asks for a file of an app; without an app it does
+// not say for which.
+func proxyRequest(route, host, session, app string) string {
+	lines := []string{"GET " + route + " HTTP/1.1", "Host: " + host}
+	switch {
+	case app == "":
+	case route == "/auth/forward":
+		lines = append(lines, "X-Forwarded-Proto: https", "X-Forwarded-Host: "+app, "X-Forwarded-Uri: "+appFile, "X-Forwarded-Method: GET")
+	default:
+		lines = append(lines, "X-Original-URL: https://"+app+appFile, "X-Original-Method: GET")
+	}
+	return strings.Join(append(lines,
 		"X-Forwarded-For: 192.0.2.17",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
 		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
 		"Accept-Language: en-GB,en;q=0.7,de;q=0.3",
 		"Accept-Encoding: gzip, deflate, br",
 		"Referer: https://app.example.com/",
-		"Cookie: theme=dark; authd=" + session + "; _ga=GA1.2.1234567890.1234567890",
+		"Cookie: theme=dark; authd="+session+"; _ga=GA1.2.1234567890.1234567890",
 		"", "",
-	}, "\r\n")
+	), "\r\n")
 }
+
+const appFile = "/static/js/main.4f2a.js"

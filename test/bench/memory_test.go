@@ -128,7 +128,7 @@ func measureConnections(b *testing.B, t *table) {
 	s := newSite(b)
 	id := s.signIn(nil)
 	authd := s.serve(serverCore)
-	bare, bareAddr := startBare(b, s.checkHeaders(id))
+	bare, bareAddr := startBare(b, s.sameAs(checkRequest(s.addr, id)))
 	grown := func(pid int, addr string) float64 {
 		before := settled(b, pid)
 		c := newClient(b, addr, n, checkRequest(addr, id))

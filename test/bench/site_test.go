@@ -32,21 +32,27 @@ const secret = "0123456789abcdef0123456789abcdef"
 
 // site is authd as somebody runs it: the program and four plugins, against an identity provider of our own.
 type site struct {
-	tb   testing.TB
-	dir  string
-	addr string
-	idp  *devidp.Server
+	tb      testing.TB
+	dir     string
+	addr    string
+	idp     *devidp.Server
+	plugins string // the directory
+	tables  string // providers and apps, in TOML
 }
 
 // newSite prepares a site; serve starts it.
-func newSite(tb testing.TB) *site {
+func newSite(tb testing.TB, change ...func(*site)) *site {
 	tb.Helper()
 	idp, err := devidp.Start(devidp.Options{AutoLogin: "ada"})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = idp.Close() })
-	s := &site{tb: tb, dir: tb.TempDir(), addr: freeAddr(tb), idp: idp}
+	s := &site{tb: tb, dir: tb.TempDir(), addr: freeAddr(tb), idp: idp, plugins: built(tb, "plugins")}
+	s.tables = s.providers(providers...)
+	for _, c := range change {
+		c(s)
+	}
 	text := fmt.Sprintf(`
 [server]
 listen = %[1]q
@@ -58,7 +64,7 @@ trusted_proxies = ["127.0.0.1"] # or all logins would count as those of one impa
 url = "file:%[4]s"
 [session]
 secret = %[5]q
-%[6]s`, s.addr, s.addr, built(tb, "plugins"), s.storePath(), secret, s.providers())
+%[6]s`, s.addr, s.addr, s.plugins, s.storePath(), secret, s.tables)
 	if err := os.WriteFile(s.configPath(), []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -68,8 +74,8 @@ secret = %[5]q
 func (s *site) configPath() string { return filepath.Join(s.dir, "authd.toml") }
 func (s *site) storePath() string  { return filepath.Join(s.dir, "authd.db") }
 
-// providers are the tables of all four.
-func (s *site) providers() string {
+// providers are the tables of these.
+func (s *site) providers(ids ...string) string {
 	special := map[string]string{
 		"oidc":     fmt.Sprintf("issuer = %q", s.idp.Issuer()),
 		"keycloak": fmt.Sprintf("base_url = %q\nrealm = \"demo\"", s.idp.URL()),
@@ -78,7 +84,7 @@ func (s *site) providers() string {
 			s.idp.URL()+"/login/oauth/authorize", s.idp.URL()+"/login/oauth/access_token", s.idp.URL()+"/user"),
 	}
 	var tables strings.Builder
-	for _, id := range providers {
+	for _, id := range ids {
 		fmt.Fprintf(&tables, "[[providers]]\nid = %q\nrequired = true\nclient_id = \"demo\"\nclient_secret = \"demo-secret\"\n%s\n", id, special[id])
 	}
 	return tables.String()
@@ -148,34 +154,44 @@ func statusOf(addr, request string) string {
 	return line[len("HTTP/1.1 "):][:3]
 }
 
-// checkHeaders are what authd says of a session: identity headers and what belongs to them, in its own order.
-func (s *site) checkHeaders(id string) string {
+// ask sends one request and returns the answer, whose body is empty.
+func ask(tb testing.TB, addr, request string) *http.Response {
+	tb.Helper()
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := conn.Write([]byte(request)); err != nil {
+		tb.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return res
+}
+
+// sameAs is what a reference server has to answer in authd's place.
+func (s *site) sameAs(request string) answer {
 	s.tb.Helper()
-	req, err := http.NewRequestWithContext(s.tb.Context(), http.MethodGet, "http://"+s.addr+"/auth/check", nil)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	req.Header.Set("Cookie", "authd="+id)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.Header.Get("X-Auth-Request-User") != "ada" {
+	res := ask(s.tb, s.addr, request)
+	if res.StatusCode/100 != 2 || res.Header.Get("X-Auth-Request-User") != "ada" {
 		s.tb.Fatalf("the check answers %s %v", res.Status, res.Header)
 	}
-	var fields [][2]string
+	_, target, _ := strings.Cut(request, " ")
+	path, _, _ := strings.Cut(target, " ")
+	a := answer{Path: path, Status: res.StatusCode}
 	for name, values := range res.Header {
 		if name == "Date" || name == "Server" || name == "Content-Length" {
 			continue // every Fiber server sends them by itself
 		}
-		fields = append(fields, [2]string{name, values[0]})
+		a.Fields = append(a.Fields, [2]string{name, values[0]})
 	}
-	text, err := json.Marshal(fields)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	return string(text)
+	return a
 }
 
 // ada is what authd keeps of a typical person.

@@ -24,6 +24,7 @@ type load struct {
 	asking   sync.WaitGroup
 	outages  atomic.Int64 // odd while authd is down on purpose
 	now      atomic.Pointer[phase]
+	phases   []*phase // all of them
 }
 
 // rates of the load, per second.
@@ -114,9 +115,10 @@ func startLoad(ctx context.Context, s *site, r rates, sessions, denied []string)
 	return l
 }
 
-// next begins a new phase and returns it.
+// next begins a new phase and returns it. Only the test itself calls it.
 func (l *load) next() *phase {
 	p := newPhase()
+	l.phases = append(l.phases, p)
 	l.now.Store(p)
 	return p
 }

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	fmt.Printf("\n%s\n", results)
+	fmt.Print(results)
 	os.Exit(code)
 }
 

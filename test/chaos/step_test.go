@@ -92,10 +92,9 @@ func (s *step) recover() {
 func (s *step) end() {
 	s.t.Helper()
 	s.load.stop()
-	phases := []*phase{s.base, s.fault, s.after}
 	checks, canary := 0, 0
 	var failed, breaches, others []answer
-	for _, p := range phases {
+	for _, p := range s.load.phases {
 		checks += p.checks.count()
 		canary += p.canary.count()
 		failed = append(failed, p.checks.failures()...)

@@ -38,22 +38,23 @@ func TestPluginStopped(t *testing.T) {
 		return nil
 	})
 	asked := crowd.wait()
-	during := s.fault
-	s.fault = s.load.next() // with the new process
+	renewed := s.load.next() // with the new process
 	pass(t, of(max(0, time.Minute-time.Since(began)), 2*time.Second))
-	s.fault, during = during, s.fault
 	s.recover()
 	s.end()
 
-	refused := waited(asked, false)
+	failed := without(asked, func(a answer) bool { return a.status == http.StatusSeeOther })
+	refused := without(failed, func(a answer) bool { return a.status != http.StatusServiceUnavailable })
 	s.within("replaced without SIGCONT", 15*time.Second, replaced, "")
 	s.within("old process gone", 15*time.Second, replaced+gone, "")
 	s.most("calls that wait for it at a time", callsMost, crowd.inFlight, fmt.Sprintf("of %d", len(asked)))
-	s.least("calls that were refused at once", len(asked)-callsMost, len(refused), some(refused))
-	s.within("refused after", 50*time.Millisecond, fastest(refused, len(asked)-callsMost), "all begin at the same moment; the client's own time counts too")
+	// On a slow machine the first have given up before the last come, and those take their places.
+	surplus := len(asked) - callsMost
+	s.least("calls that were refused", of(surplus, surplus/2), len(refused), some(refused))
+	s.within("refused after", 50*time.Millisecond, fastest(refused, surplus), "all begin at the same moment; the client's own time counts too")
 	s.within("every call of it ends", 10*time.Second, max(slowest(asked), slowest(s.fault.logins[victim].failures())), "")
-	s.none("other answers than a redirect, 503 or 504", unclean(waited(asked, true), http.StatusServiceUnavailable, http.StatusGatewayTimeout))
-	s.none("failed logins on the new process", during.logins[victim].failures())
+	s.none("other answers than a redirect, 503 or 504", unclean(failed, http.StatusServiceUnavailable, http.StatusGatewayTimeout))
+	s.none("failed logins on the new process", renewed.logins[victim].failures())
 	s.checksAsFast()
 }
 
@@ -93,19 +94,6 @@ func (c *crowd) wait() []answer {
 	c.pressed.Store(true)
 	c.watching.Wait()
 	return c.answers
-}
-
-// patient divides those who were refused at once from those who had to wait: a call has two seconds to be answered.
-const patient = 1500 * time.Millisecond
-
-// waited returns the failures that came at once, or those for which somebody had to wait.
-func waited(all []answer, long bool) (found []answer) {
-	for _, a := range all {
-		if a.status != http.StatusSeeOther && (a.took >= patient) == long {
-			found = append(found, a)
-		}
-	}
-	return found
 }
 
 // fastest is the time within which n of the answers came.

@@ -30,10 +30,13 @@ func (t *table) add(r row) {
 	t.rows = append(t.rows, r)
 }
 
-// String is the table as people read it.
+// String is the table as people read it, empty when there is nothing in it.
 func (t *table) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.rows) == 0 {
+		return ""
+	}
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "fault\twhat\tdemanded\tseen\t\tnote")

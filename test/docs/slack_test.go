@@ -40,12 +40,12 @@ func newSlack(ctx context.Context, cfg sdk.Config) (sdk.Provider, error) {
 	config := oidc.FromSettings(cfg)
 	config.Issuer = cfg.Settings["issuer"]
 	config.Params = url.Values{"team": {cfg.Settings["team_id"]}} // only shapes Slack's page
-	config.Map = memberOf(cfg.Settings["team_id"])
+	config.Map = ofWorkspace(cfg.Settings["team_id"])
 	return oidc.New(ctx, cfg, config)
 }
 
-// memberOf lets in whom the ID token says to be of the workspace: whoever changes the URL signs in to another one.
-func memberOf(team string) func(oauth2.Object, *sdk.User) error {
+// ofWorkspace lets in whom the ID token says to be of the workspace: whoever changes the URL signs in to another one.
+func ofWorkspace(team string) func(oauth2.Object, *sdk.User) error {
 	return func(claims oauth2.Object, _ *sdk.User) error {
 		if said := claims.String("https://slack.com/team_id"); said != team {
 			return sdk.UserErrorf("access_denied", "the account is of the Slack workspace %.40q, not of the one in team_id", said)
@@ -100,7 +100,7 @@ func TestSlackOtherWorkspace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := memberOf("T0123ABCD")(claims, &u); (err == nil) != in {
+		if err := ofWorkspace("T0123ABCD")(claims, &u); (err == nil) != in {
 			t.Errorf("team %s: error %v", team, err)
 		}
 	}

@@ -223,7 +223,7 @@ func seeForm(t *testing.T, e *estate) {
 func seeQuestions(t *testing.T, e *estate) {
 	b := e.browser()
 	e.signIn(b, e.site+"/", "ada")
-	for _, path := range []string{"/auth/check", "/auth/forward", "/auth/forward/x"} {
+	for _, path := range []string{"/auth/check", "/auth/forward", "/auth/forward/x", "/api/authz/auth-request"} {
 		wantStatus(t, b.still().get(e.auth+path), http.StatusNotFound)
 	}
 }

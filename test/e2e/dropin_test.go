@@ -35,6 +35,13 @@ func TestOAuth2ProxyConfiguration(t *testing.T) {
 	} {
 		wantStatus(t, b.still().get(e.site+path), want)
 	}
+	// What docs/migrate/oauth2-proxy.md says is different.
+	for path, want := range map[string]int{"/ping": http.StatusNotFound, "/ready": http.StatusNotFound, "/robots.txt": http.StatusNotFound} {
+		wantStatus(t, b.still().get(e.auth+path), want)
+	}
+	wantStatus(t, b.still().do(http.MethodPost, e.auth+"/oauth2/sign_in", url.Values{"username": {"ada"}}, "Origin", e.auth), http.StatusMethodNotAllowed)
+	wantStatus(t, b.still().get(e.site+"/oauth2/auth?allowed_groups=*"), http.StatusForbidden)
+	wantStatus(t, b.still().get(e.site+"/oauth2/auth?allowed_emails=ADA@example.org"), http.StatusAccepted)
 	r := wantPage(t, e.browser().still().get(e.site+"/public/x", forged()...))
 	if r.Header.Get("X-User") != "" || r.Header.Get("X-Email") != "" {
 		t.Errorf("a guest is %q, %q", r.Header.Get("X-User"), r.Header.Get("X-Email"))

@@ -208,7 +208,7 @@ func forged() []string {
 		dashed := "X-Auth-Request-" + name
 		for _, spelling := range []string{
 			dashed, strings.ToLower(dashed), strings.ReplaceAll(dashed, "-", "_"), strings.ReplaceAll(dashed, "-", "."),
-			"X_Auth-Request-" + name, "x_auth_request_" + strings.ToLower(strings.ReplaceAll(name, "-", "_")),
+			"X_Auth-Request-" + name, "X.Auth_Request-" + name, "x_auth_request_" + strings.ToLower(strings.ReplaceAll(name, "-", "_")),
 		} {
 			headers = append(headers, spelling, "forged")
 		}

@@ -103,6 +103,10 @@ func fileText(t testing.TB, path string) string {
 const siteRules = `[[apps]]
 host = "app.example.com"
 [[apps.rules]]
+path = "/*"
+methods = ["OPTIONS"]
+public = true
+[[apps.rules]]
 path = "/public/*"
 public = true
 [[apps.rules]]
@@ -128,6 +132,7 @@ var behaviours = []struct {
 	{"signed identity", seeSignedIdentity},
 	{"forged target", seeForgedTarget},
 	{"dropped fields", seeDroppedFields},
+	{"methods", seeMethods},
 	{"other host", seeOtherHost},
 	{"spellings", seeSpellings},
 	{"form", seeForm},

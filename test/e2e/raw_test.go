@@ -46,7 +46,11 @@ func (e *estate) dial() line {
 // ask sends the head of a GET request as it is and reads the head of the answer. Host is the application's unless fields
 // name another.
 func (l line) ask(e *estate, target string, fields ...string) (*http.Response, error) {
-	head := "GET " + target + " HTTP/1.1\r\n"
+	return l.say(e, http.MethodGet, target, fields...)
+}
+
+func (l line) say(e *estate, method, target string, fields ...string) (*http.Response, error) {
+	head := method + " " + target + " HTTP/1.1\r\n"
 	if !strings.HasPrefix(strings.Join(fields, "\n"), "Host:") {
 		head += "Host: " + strings.TrimPrefix(e.site, "https://") + "\r\n"
 	}
@@ -56,15 +60,20 @@ func (l line) ask(e *estate, target string, fields ...string) (*http.Response, e
 	if _, err := io.WriteString(l, head+"\r\n"); err != nil {
 		return nil, err
 	}
-	return http.ReadResponse(l.in, &http.Request{Method: http.MethodGet})
+	return http.ReadResponse(l.in, &http.Request{Method: method})
 }
 
 // exchange asks on a connection of its own and reads the whole answer; a connection that is closed on it is a refusal.
 func (e *estate) exchange(target string, fields ...string) (status int, body string) {
 	e.t.Helper()
+	return e.exchangeAs(http.MethodGet, target, fields...)
+}
+
+func (e *estate) exchangeAs(method, target string, fields ...string) (status int, body string) {
+	e.t.Helper()
 	l := e.dial()
 	defer l.Close()
-	res, err := l.ask(e, target, append(fields, "Connection: close")...)
+	res, err := l.say(e, method, target, append(fields, "Connection: close")...)
 	if err != nil {
 		return 0, ""
 	}
@@ -185,6 +194,24 @@ func seeOtherUpgrades(t *testing.T, e *estate) {
 		}
 		if res.StatusCode == http.StatusSwitchingProtocols || r.Header.Get("Upgrade") != "" {
 			t.Errorf("%q: %s, and the application was asked for %q", fields, res.Status, r.Header.Get("Upgrade"))
+		}
+	}
+}
+
+// Threat 90, 105: a rule for a method is about the one of the request line, as it stands there.
+func seeMethods(t *testing.T, e *estate) {
+	if status, body := e.exchangeAs(http.MethodOptions, "/x"); status != http.StatusOK || !strings.Contains(body, mirrorMark) {
+		t.Errorf("OPTIONS of a guest: %d, want the page of the rule for it", status)
+	}
+	for _, method := range []string{"GET", "POST", "options", "Options", "OPTIONSX", "TRACE", "CONNECT", "PROPFIND"} {
+		for _, field := range []string{"X-Nothing: 1", "X-HTTP-Method-Override: OPTIONS", "X-Original-Method: OPTIONS", "X-Forwarded-Method: OPTIONS"} {
+			target := "/x"
+			if method == http.MethodConnect {
+				target = strings.TrimPrefix(e.site, "https://")
+			}
+			if status, body := e.exchangeAs(method, target, field); status/100 == 2 || strings.Contains(body, mirrorMark) {
+				t.Errorf("%s of a guest, with %s: %d\n%s", method, field, status, body)
+			}
 		}
 	}
 }

@@ -1,0 +1,114 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/authd/authd/internal/catalog"
+)
+
+// cell is a catalog with one provider that is started again and again.
+type cell struct {
+	provider *catalog.Provider
+	swapped  chan catalog.Status
+	first    float64   // ms until it was ready
+	again    []float64 // :: round → ms for another process to take over
+}
+
+// newCell starts a plugin at that level, held to the lock if there is one.
+func newCell(b *testing.B, level catalog.Level, lock *catalog.Lock) *cell {
+	b.Helper()
+	at := &cell{swapped: make(chan catalog.Status, 1)}
+	c, err := catalog.New(catalog.Config{
+		Environ: os.Environ(), Lock: lock, SocketDir: b.TempDir(),
+		Event: func(e catalog.Event) {
+			if e.Kind == catalog.EventSwapped || e.Kind == catalog.EventCandidateFailed {
+				at.swapped <- e.Status
+			}
+		},
+		Providers: []catalog.ProviderConfig{{
+			ID: "github", Type: "github", Settings: githubSettings(), Sandbox: catalog.Sandbox{Level: level},
+			Plugin: lock.Guard(catalog.At(built(b, filepath.Join("plugins", "authd-provider-github")), false)),
+		}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := c.Stop(context.Background()); err != nil {
+			b.Errorf("Stop: %v", err)
+		}
+	})
+	begun := time.Now()
+	c.Start(context.Background())
+	if at.provider, err = c.Provider("github"); err != nil {
+		b.Fatal(err)
+	}
+	if err := at.provider.WaitReady(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	at.first = milliseconds(time.Since(begun))
+	return at
+}
+
+// restart has another process take over.
+func (at *cell) restart(b *testing.B) {
+	b.Helper()
+	begun := time.Now()
+	at.provider.Restart()
+	select {
+	case now := <-at.swapped:
+		if now.CandidateProblem != "" {
+			b.Fatalf("the next process can't take over: %s", now.CandidateProblem)
+		}
+	case <-time.After(30 * time.Second):
+		b.Fatalf("no other process takes over: %+v", at.provider.Status())
+	}
+	at.again = append(at.again, milliseconds(time.Since(begun)))
+}
+
+// measureSandbox starts the same plugin in each kind of cell in turn, and takes the medians from each other.
+func measureSandbox(b *testing.B, t *table) {
+	const rounds = 31
+	basic, strict, locked := newCell(b, catalog.LevelBasic, nil), newCell(b, catalog.LevelStrict, nil), newCell(b, catalog.LevelBasic, lockFile(b))
+	for range rounds {
+		for _, at := range []*cell{basic, strict, locked} {
+			at.restart(b)
+		}
+	}
+	base := median(basic.again)
+	t.add(b, row{
+		what: "strict sandbox, more per start", unit: "ms", budget: 10, measured: median(strict.again) - base,
+		note: fmt.Sprintf("%.1f ms, basic %.1f ms; %s", median(strict.again), base, spread(strict.again)),
+	})
+	t.add(b, row{
+		what: "lock file, more per start", unit: "ms", measured: median(locked.again) - base,
+		note: fmt.Sprintf("the first start, which copies the plugin, %.0f ms; without %.0f ms", locked.first, basic.first),
+	})
+}
+
+// lockFile locks the plugin that newCell starts.
+func lockFile(b *testing.B) *catalog.Lock {
+	b.Helper()
+	body, err := os.ReadFile(built(b, filepath.Join("plugins", "authd-provider-github")))
+	if err != nil {
+		b.Fatal(err)
+	}
+	sum := sha256.Sum256(body)
+	path := filepath.Join(b.TempDir(), catalog.LockFileName)
+	file := catalog.LockFile{Plugins: map[string]catalog.LockedPlugin{
+		"github": {Version: "(devel)", Protocol: "1.0", Types: []string{"github"}, SHA256: []string{hex.EncodeToString(sum[:])}},
+	}}
+	if err := file.Write(path); err != nil {
+		b.Fatal(err)
+	}
+	return catalog.OpenLock(path, true)
+}
