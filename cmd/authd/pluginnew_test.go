@@ -52,6 +52,10 @@ func TestPluginNewWorks(t *testing.T) {
 			}
 			goIn(t, dir, "vet", ".")
 			goIn(t, dir, "test", "-count=1", ".")
+			// One check alone, with and without those that it builds on.
+			goIn(t, dir, "test", "-count=1", "-run", "TestProvider/^(configure|login|login-sub)$", ".")
+			goIn(t, dir, "test", "-count=1", "-run", "TestProvider/login-sub", ".")
+			goIn(t, dir, "test", "-count=1", "-run", "TestProvider/(configure|login-sub)", ".")
 			binary := filepath.Join(t.TempDir(), "authd-provider-my-sso")
 			goIn(t, dir, "build", "-o", binary, ".")
 			out.Reset()

@@ -67,7 +67,7 @@ func newBreaker(t timing) *breaker {
 		Interval: t.recent, BucketPeriod: t.recent / buckets, Timeout: t.rest,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			inARow := c.ConsecutiveFailures >= tripAt // however well it went before
-			return inARow || c.TotalFailures >= tripAt && c.TotalFailures >= c.TotalSuccesses
+			return c.TotalFailures >= tripAt && (inARow || c.TotalFailures >= c.TotalSuccesses)
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errExcluded) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {

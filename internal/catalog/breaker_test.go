@@ -79,14 +79,19 @@ func TestBreakerWindow(t *testing.T) {
 			count(&b, asks, kind(KindUpstream))
 			time.Sleep(10 * time.Second)
 		}
-		for range 20 {
-			count(&b, asks, nil)
-		}
 		for range 15 {
+			count(&b, asks, nil)
+			count(&b, asks, nil)
 			count(&b, asks, kind(KindUpstream))
 		}
 		if !b.openUntil().IsZero() {
 			t.Error("it opened")
+		}
+		for range 5 {
+			count(&b, asks, kind(KindUpstream))
+		}
+		if b.openUntil().IsZero() {
+			t.Error("five failures in a row did not open it, because it went well before")
 		}
 		b.reset(defaults())
 		for range 5 { // starts count only when they fail: most ask nobody

@@ -102,11 +102,7 @@ func fileText(t testing.TB, path string) string {
 // siteRules are the apps of the estate, and one more that no proxy here serves and everybody may see.
 const siteRules = `[[apps]]
 host = "app.example.com"
-[[apps.rules]]
-path = "/*"
-methods = ["OPTIONS"]
-public = true
-[[apps.rules]]
+` + preflightRule + `[[apps.rules]]
 path = "/public/*"
 public = true
 [[apps.rules]]
@@ -116,6 +112,13 @@ allow = '"admins" in user.groups'
 host = "open.example.com"
 [[apps.rules]]
 path = "/*"
+public = true
+`
+
+// preflightRule needs a proxy that says the method.
+const preflightRule = `[[apps.rules]]
+path = "/*"
+methods = ["OPTIONS"]
 public = true
 `
 
