@@ -81,7 +81,7 @@ func newPluginList(a *app) *cobra.Command {
 		Short: "List the plugins that are found, and whether they are trusted",
 		Long: `List the plugins that are found, and whether they are trusted. If an authd runs with this configuration and its admin
 listener (server.admin_listen) answers, the providers that run from them are listed too.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := in.resolve(a)
 			if err != nil {
@@ -164,7 +164,7 @@ func (f found) state() string {
 	case len(f.hidden) > 0:
 		return "hidden"
 	case f.locked:
-		return "locked"
+		return "trusted, locked"
 	}
 	return "trusted"
 }

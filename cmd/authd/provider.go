@@ -30,7 +30,7 @@ func newProviderList(a *app) *cobra.Command {
 		Short: "List the configured providers, and what keeps one from being available",
 		Long: `List the configured providers, and what keeps one from being available. If an authd runs with this configuration and
 its admin listener (server.admin_listen) answers, their state and problems are those of the running server.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := a.read(c.Context(), path)
 			if err != nil {

@@ -137,10 +137,10 @@ process can't serve; what served before then goes on.`,
 	return c
 }
 
-// restartTime is how long the outcome of a restart is waited for, pollEvery how often the server is asked.
+// restartTime is how long the outcome of a restart is waited for, askEvery how often the server is asked.
 const (
 	restartTime = 30 * time.Second
-	pollEvery   = 100 * time.Millisecond
+	askEvery    = 100 * time.Millisecond
 )
 
 func (a *app) restartProvider(ctx context.Context, path, id string) error {
@@ -154,7 +154,7 @@ func (a *app) restartProvider(ctx context.Context, path, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTime)
 	defer cancel()
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
 		var list []running

@@ -21,12 +21,13 @@
 //	sockets.go      the private directory for sockets; dial.go who is at the other end?
 //	env.go          the little environment that a plugin sees
 //	log.go          what it prints becomes lines of authd's log; lines.go bounds, redact.go masks
+//	  attach.go       or a process that somebody started by hand, for a debugger: connected to and left alone
 //	provider.go   the facade; call.go deadline, places, waiting for a restart, meaning of errors (errors.go);
 //	              breaker.go leaves alone what fails too often; timing.go has every span of time
 //
 // A provider has one supervisor (a goroutine) and is in one of these states:
 //
-//	stopped ──▶ starting ──▶ ready            configured: calls are answered
+//	stopped ──▶ starting ──▶ ready            configured: calls are answered (attached: by a debugged process)
 //	               ▲           │
 //	               ╰─ backoff ◀╯              it ended, or could not be started; quarantined after more than ten times
 //

@@ -130,8 +130,9 @@ var checkKinds = []struct {
 // maxCheckAllocs is the budget of the whole check: parser, Fiber and authd together.
 const maxCheckAllocs = 12
 
-// celAllocs is what the CEL library takes beside that for the one rule that it is asked; what is ours is in the budget.
-const celAllocs = 14
+// celAllocs is what the CEL library may take beside that for the one rule that it is asked (12, more where the race
+// detector empties its pools); what is ours is in the budget.
+const celAllocs = 20
 
 // A check is asked for each request to each app. That it makes little garbage is no matter of time, so it is a test.
 func TestCheckAllocates(t *testing.T) {

@@ -4,6 +4,7 @@
 //
 //	host.go      the process: New, Start, Addr, Stop, Run
 //	compose.go   configuration → parts           live.go    the parts that a reload replaces
+//	attach.go    plugins that run by hand, for a debugger
 //	routes.go    every route on one screen
 //	guard.go     what is refused before anything else; same-origin
 //	respond.go   pages, JSON, redirects, failures     errors.go  error → what people are told

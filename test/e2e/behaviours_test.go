@@ -250,8 +250,8 @@ func seeWithoutAuthd(t *testing.T, e *estate) {
 	for name, who := range map[string]*browser{"signed in": b, "nobody": e.browser()} {
 		for _, path := range []string{"/", "/public/x"} {
 			got := who.still().get(e.site + path)
-			if got.StatusCode < 500 || strings.Contains(got.body, mirrorMark) {
-				t.Errorf("%s at %s without authd: %s, want 5xx and no page\n%s", name, path, got.Status, got.body)
+			if got.StatusCode != e.kind.down || strings.Contains(got.body, mirrorMark) {
+				t.Errorf("%s at %s without authd: %s, want %d and no page\n%s", name, path, got.Status, e.kind.down, got.body)
 			}
 		}
 	}

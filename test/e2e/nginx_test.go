@@ -30,6 +30,7 @@ import (
 // and an identity provider.
 type estate struct {
 	t     testing.TB
+	kind  proxy
 	proxy *realtest.Proxy
 	relay *tcpRelay // between the proxy and authd
 	app   *mirror
@@ -48,7 +49,7 @@ func newEstate(t testing.TB, tables string, environ ...string) *estate {
 
 func newEstateBehind(t testing.TB, kind proxy, tables string, environ ...string) *estate {
 	t.Helper()
-	e := &estate{t: t, app: newMirror(t)}
+	e := &estate{t: t, kind: kind, app: newMirror(t)}
 	port := realtest.FreePort(t)
 	e.relay = newTCPRelay(t, "127.0.0.1:"+strconv.Itoa(port))
 	certificate, key := e.makeCertificate()

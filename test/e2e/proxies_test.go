@@ -18,6 +18,7 @@ import (
 type proxy struct {
 	name      string
 	start     func(testing.TB, places) *realtest.Proxy
+	down      int      // what it answers when authd is not there
 	usualPort bool     // browsers reach it at 443, so URLs name no port
 	changes   []string // of the example, besides places; in pairs
 }
@@ -29,10 +30,10 @@ type places struct {
 }
 
 var (
-	nginx   = proxy{name: "nginx", start: startNginx("examples/nginx/authd.conf")}
-	caddy   = proxy{name: "Caddy", start: startCaddy}
-	haproxy = proxy{name: "HAProxy", start: startHAProxy}
-	apache  = proxy{name: "Apache", start: startApache}
+	nginx   = proxy{name: "nginx", start: startNginx("examples/nginx/authd.conf"), down: http.StatusInternalServerError}
+	caddy   = proxy{name: "Caddy", start: startCaddy, down: http.StatusBadGateway}
+	haproxy = proxy{name: "HAProxy", start: startHAProxy, down: http.StatusServiceUnavailable}
+	apache  = proxy{name: "Apache", start: startApache, down: http.StatusServiceUnavailable}
 )
 
 func startNginx(file string) func(testing.TB, places) *realtest.Proxy {

@@ -4,7 +4,7 @@ package e2e
 
 import (
 	"bufio"
-	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2
+	"crypto/sha1" // RFC 6455 section 4.2.2
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
