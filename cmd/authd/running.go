@@ -69,7 +69,10 @@ func (r running) state() string {
 
 // problems are what is wrong with it, and with what was to take its place.
 func (r running) problems() []string {
-	return append(append([]string{}, nonEmpty(r.Problem)...), nonEmpty(r.CandidateProblem)...)
+	if r.Degraded {
+		return append([]string{r.CandidateProblem}, nonEmpty(r.Problem)...)
+	}
+	return append([]string{}, nonEmpty(r.Problem)...)
 }
 
 // peekTime bounds the question to a server that need not be there.

@@ -123,7 +123,7 @@ type adminProvider struct {
 
 	State       string    `json:"state"`
 	Ready       bool      `json:"ready"`
-	Degraded    bool      `json:"degraded"` // candidate_problem is set
+	Degraded    bool      `json:"degraded"` // it serves, and not as is wanted: see candidate_problem
 	Quarantined bool      `json:"quarantined"`
 	Problem     string    `json:"problem,omitempty"`
 	Since       time.Time `json:"since"`
@@ -195,13 +195,16 @@ func (p *provider) report() adminProvider {
 	}
 	return adminProvider{
 		ID: p.ID, Type: p.Type, Label: p.Label, Required: p.Required, Plugin: p.plugin, Path: path, Version: st.Version, SHA256: st.SHA256,
-		State: string(st.State), Ready: p.runtime.Ready(), Degraded: st.Degraded(), Quarantined: st.State == catalog.StateQuarantined,
+		State: string(st.State), Ready: p.runtime.Ready(), Degraded: p.degraded(st), Quarantined: st.State == catalog.StateQuarantined,
 		Problem: st.Problem, Since: st.Since.UTC(), RetryAt: utc(st.RetryAt),
 		PID: st.PID, Sandbox: st.Sandbox, ResidentBytes: residentMemory(st.PID), Restarts: st.Restarts, Swaps: st.Swaps,
 		CandidateProblem: st.CandidateProblem, CandidateFails: st.CandidateFailures, BreakerOpenUntil: utc(st.BreakerOpenUntil),
 		InFlight: st.InFlight, LogLinesDropped: st.LinesDropped, LastLines: p.runtime.LastLines(),
 	}
 }
+
+// degraded reports whether it serves otherwise than is wanted. What serves not at all has a problem instead.
+func (p *provider) degraded(st catalog.Status) bool { return st.Degraded() && p.runtime.Ready() }
 
 // utc leaves the zero time what it is.
 func utc(t time.Time) time.Time {
@@ -215,7 +218,7 @@ func utc(t time.Time) time.Time {
 func (p *provider) measure() telemetry.Provider {
 	st := p.runtime.Status()
 	return telemetry.Provider{
-		ID: p.ID, Up: p.runtime.Ready(), Degraded: st.Degraded(), BreakerOpen: !st.BreakerOpenUntil.IsZero(),
+		ID: p.ID, Up: p.runtime.Ready(), Degraded: p.degraded(st), BreakerOpen: !st.BreakerOpenUntil.IsZero(),
 		Quarantined: st.State == catalog.StateQuarantined, Restarts: st.Restarts, Swaps: st.Swaps,
 		CandidateFailures: st.CandidateFailures, InFlight: st.InFlight, LinesDropped: st.LinesDropped, Memory: residentMemory(st.PID),
 	}

@@ -297,3 +297,35 @@ func TestResidentMemory(t *testing.T) {
 		t.Errorf("no process has %d bytes", got)
 	}
 }
+
+// A provider whose plugin is taken away is refused, once, and comes back with the file.
+func TestPluginIsTakenAway(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, siteOptions{})
+	aside := filepath.Join(t.TempDir(), "aside")
+	copyFile(t, o.plugin, aside)
+	if err := os.Remove(o.plugin); err != nil {
+		t.Fatal(err)
+	}
+	o.reload()
+	o.until("the refusal", func() bool { return o.provider().State == "refused" })
+	o.reload()
+	o.reload()
+	if p := o.provider(); p.Ready || p.PID != 0 || p.ResidentBytes != 0 || !strings.Contains(p.Problem, "served by no plugin") {
+		t.Errorf("without its file: %+v", p)
+	}
+	var all struct{ Plugins []adminPlugin }
+	if o.ask(http.MethodGet, "/admin/plugins", &all); len(all.Plugins) != 0 {
+		t.Errorf("files: %+v", all.Plugins)
+	}
+	o.wantAudited(map[audit.Kind]int{audit.PluginStarted: 1, audit.PluginRefused: 1, audit.PluginStopped: 0, audit.PluginCrashed: 0})
+	o.wantMetrics(`authd_provider_up{provider="idp"} 0`)
+
+	back, err := os.ReadFile(aside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.put(back)
+	o.until("its return", func() bool { return o.provider().Ready })
+	o.wantAudited(map[audit.Kind]int{audit.PluginStarted: 2, audit.PluginRefused: 1})
+}

@@ -107,10 +107,12 @@ func AppsOf(cfg *config.Config) []policy.App {
 
 // returnTargets are the origins that a login may lead to: what the operator lists, and every app.
 func returnTargets(cfg *config.Config) []string {
-	scheme, _, _ := strings.Cut(cfg.Server.PublicURL, "://")
 	targets := slices.Clone(cfg.Login.ReturnToAllow)
 	for _, a := range cfg.Apps {
-		targets = append(targets, scheme+"://"+a.Host)
+		targets = append(targets, "https://"+a.Host)
+		if strings.HasPrefix(cfg.Server.PublicURL, "http://") { // on loopback, for trying it
+			targets = append(targets, "http://"+a.Host)
+		}
 	}
 	return targets
 }

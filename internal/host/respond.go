@@ -81,7 +81,7 @@ func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause er
 		return incident, s.json(c, tell.status, map[string]string{"error": tell.code, "message": tell.message, "incident": incident})
 	}
 	return incident, s.pageOf(c, pages, tell.status, web.Error{
-		Status: tell.status, Heading: tell.heading, Message: tell.message, Incident: incident, RetryHref: retry, Home: home,
+		Status: tell.status, Heading: tell.heading, Message: tell.message, Incident: incident, RetryHref: retry, RetryLabel: tell.again, Home: home,
 	})
 }
 

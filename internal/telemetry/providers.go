@@ -7,8 +7,8 @@ type Provider struct {
 	ID string
 	// Up: calls are answered. Degraded: but not with the plugin or configuration that is wanted.
 	Up, Degraded bool
-	// BreakerOpen: calls are refused for a while since too many have failed. Quarantined: its process is only started
-	// now and then for the same reason.
+	// BreakerOpen: so many calls have failed that they are refused, but for one now and then. Quarantined: the same of
+	// the starts of its process.
 	BreakerOpen, Quarantined bool
 	// Restarts, Swaps and CandidateFailures since the start of authd.
 	Restarts, Swaps, CandidateFailures int
@@ -41,7 +41,7 @@ var providerSeries = []struct {
 		prometheus.GaugeValue, func(p Provider) float64 { return flag(p.Degraded) },
 	},
 	{
-		about("breaker_open", "Whether calls are refused for a while because too many have failed."),
+		about("breaker_open", "Whether so many calls have failed that they are refused, but for one now and then, until one succeeds."),
 		prometheus.GaugeValue, func(p Provider) float64 { return flag(p.BreakerOpen) },
 	},
 	{

@@ -244,39 +244,61 @@ func seeOtherHost(t *testing.T, e *estate) {
 	}
 }
 
-// Threat 89: whatever a guest writes for a path, if the application is asked for something then every server would
-// serve a public page for it.
+// Threat 89: whatever is written for a path, if the application is asked for something then every server would serve
+// a page for it that a guest may see, or that somebody who is no administrator may see.
 func seeSpellings(t *testing.T, e *estate) {
-	root := filepath.Join("testdata", "spellings.txt")
-	list := strings.Split(strings.TrimSpace(fileText(t, root)), "\n")
-	asked, open := 0, 0
-	for _, written := range list {
+	list := spellings(t)
+	linus := e.browser()
+	e.signIn(linus, e.site+"/", "linus")
+	for who, visitor := range map[string]struct {
+		field string
+		may   func(page string) bool
+	}{
+		"a guest": {"X-Nothing: 1", func(page string) bool { return page == "/public" || strings.HasPrefix(page, "/public/") }},
+		"linus":   {e.cookies(linus), func(page string) bool { return !strings.HasPrefix(page, "/admin/") }},
+	} {
+		open := 0
+		for _, spelling := range list {
+			_, body := e.exchange(spelling, visitor.field)
+			if !strings.Contains(body, mirrorMark) {
+				continue
+			}
+			open++
+			var r reflection
+			if err := json.Unmarshal([]byte(body), &r); err != nil {
+				t.Error(err)
+			}
+			for _, page := range append(readings(spelling), readings(r.URI)...) {
+				if !visitor.may(page) {
+					t.Errorf("%q opens %s to %s, which some server reads as %s", spelling, r.URI, who, page)
+				}
+			}
+		}
+		if open < 3 {
+			t.Errorf("%d of %d spellings opened a page to %s; want at least 3", open, len(list), who)
+		}
+	}
+}
+
+// spellings are those of testdata/spellings.txt.
+func spellings(t *testing.T) []string {
+	t.Helper()
+	file := filepath.Join("testdata", "spellings.txt")
+	var list []string
+	for written := range strings.SplitSeq(strings.TrimSpace(fileText(t, file)), "\n") {
 		if strings.HasPrefix(written, "# ") || written == "" {
 			continue
 		}
 		spelling, err := strconv.Unquote(`"` + written + `"`)
 		if err != nil {
-			t.Fatalf("%s: %s: %v", root, written, err)
+			t.Fatalf("%s: %s: %v", file, written, err)
 		}
-		asked++
-		_, body := e.exchange(spelling)
-		if !strings.Contains(body, mirrorMark) {
-			continue
-		}
-		open++
-		var r reflection
-		if err := json.Unmarshal([]byte(body), &r); err != nil {
-			t.Error(err)
-		}
-		for _, page := range append(readings(spelling), readings(r.URI)...) {
-			if page != "/public" && !strings.HasPrefix(page, "/public/") {
-				t.Errorf("%s opens %s to a guest, which some server reads as %s", written, r.URI, page)
-			}
-		}
+		list = append(list, spelling)
 	}
-	if asked < 40 || open < 3 {
-		t.Errorf("%d of %d spellings opened a page; want at least 3 of 40", open, asked)
+	if len(list) < 40 {
+		t.Fatalf("%s has %d spellings, want at least 40", file, len(list))
 	}
+	return list
 }
 
 // readings are the pages that servers of all kinds may serve for a request target: they decode it once, twice or as
