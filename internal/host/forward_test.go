@@ -351,8 +351,8 @@ func TestForwardLeadsBack(t *testing.T) {
 		{"wiki.example.com", "/", "http", "http://wiki.example.com/"},
 		{"wiki.example.com", "/a/b%2Fc?x=1&y=%26&return_to=/z#f", "http", "http://wiki.example.com/a/b%2Fc?x=1&y=%26&return_to=/z#f"},
 		{"WIKI.example.com", "/Ab", "http", "http://wiki.example.com/Ab"},
-		{"wiki.example.com", "/", "https", ""},     // not the scheme of the apps here
-		{"wiki.example.com:8080", "/", "http", ""}, // nor their port
+		{"wiki.example.com", "/", "https", "https://wiki.example.com/"},
+		{"wiki.example.com:8080", "/", "http", ""}, // not their port
 		{"wiki.example.com", "//evil.com", "http", "http://wiki.example.com//evil.com"},
 		{"wiki.example.com", "/a b", "http", ""},
 		{"wiki.example.com", "/\\evil.com", "http", ""},
