@@ -187,6 +187,8 @@ func (r running) since(before running) (done bool, err error) {
 		return true, nil
 	case r.CandidateFails > before.CandidateFails:
 		return true, errors.New(r.CandidateProblem)
+	case r.State == "starting": // its problem is still the one before
+		return false, nil
 	case !r.Ready && r.Problem != "" && r.Since.After(before.Since):
 		return true, errors.New(r.Problem)
 	}

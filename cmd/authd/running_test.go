@@ -117,7 +117,7 @@ func TestRunningState(t *testing.T) {
 			"ready, degraded", true, "no",
 		},
 		"failing":  {running{State: "backoff", Problem: "gone", Since: now.Add(1), BreakerOpenUntil: now}, "backoff, calls refused", true, "gone"},
-		"starting": {running{State: "starting", Since: now.Add(1)}, "starting", false, ""},
+		"starting": {running{State: "starting", Problem: "the one before", Since: now.Add(1)}, "starting", false, ""},
 		"as it was": {
 			running{State: "quarantined", Problem: "gone", Since: now}, "quarantined", false, "",
 		},

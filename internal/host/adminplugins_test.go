@@ -26,7 +26,7 @@ type operator struct {
 func newOperator(t *testing.T, opt siteOptions) *operator {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "admin.sock")
-	opt.admin = "unix:" + socket
+	opt.admin, opt.own = "unix:"+socket, true
 	s := newSite(t, opt)
 	o := &operator{site: s, client: overSocket(socket), plugin: filepath.Join(s.server.cfg.Server.PluginsDir[0], "authd-provider-test")}
 	t.Cleanup(o.client.CloseIdleConnections)

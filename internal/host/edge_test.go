@@ -239,3 +239,15 @@ func TestPanic(t *testing.T) {
 	}
 	wantStatus(t, s.get(&http.Client{}, "/healthz"), http.StatusOK)
 }
+
+// Envoy asks with the browser's own method, WebDAV's among them; elsewhere such a method is not allowed.
+func TestMethodsOfWebDAV(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{})
+	for _, method := range []string{"PROPFIND", "REPORT", "QUERY"} {
+		wantStatus(t, s.do(s.browser(), method, "/auth/forward/calendar", nil), http.StatusUnauthorized)
+		wantStatus(t, s.do(s.browser(), method, "/auth/check", nil), http.StatusUnauthorized)
+		wantStatus(t, s.do(s.browser(), method, "/auth/login", nil), http.StatusMethodNotAllowed)
+	}
+	wantStatus(t, s.do(s.browser(), "BREW", "/auth/forward/pot", nil), http.StatusMethodNotAllowed)
+}

@@ -38,10 +38,10 @@ func (s *Server) guard(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// knownMethod answers methods that Fiber does not know as any other one that an address does not have.
+// knownMethod answers methods that authd does not know as any other one that an address does not have.
 func (s *Server) knownMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+		if slices.Contains(s.app.Config().RequestMethods, string(ctx.Method())) {
 			next(ctx)
 			return
 		}

@@ -32,6 +32,7 @@ import (
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/keys"
 	"github.com/authd/authd/internal/login"
+	"github.com/authd/authd/internal/policy"
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/internal/telemetry"
@@ -128,7 +129,9 @@ func (s *Server) fiberConfig() fiber.Config {
 	return fiber.Config{
 		AppName: "authd", DisableStartupMessage: true, Immutable: true, CaseSensitive: true, StrictRouting: true,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: maxHeader, BodyLimit: maxBody,
-		ErrorHandler: s.unhandled,
+		// Envoy asks with the method of the browser, whatever that is.
+		RequestMethods: policy.Methods(),
+		ErrorHandler:   s.unhandled,
 	}
 }
 

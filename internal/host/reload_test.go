@@ -78,7 +78,7 @@ func TestPluginDroppedIn(t *testing.T) {
 // The configuration counts as it is on the disk now; one that can't be used changes nothing and is named in the log.
 func TestConfigurationReloads(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, siteOptions{})
+	s := newSite(t, siteOptions{own: true})
 	b := s.browser()
 	s.login(b, "ada", "/auth/oauth/idp")
 	pid := s.server.live().byID["idp"].runtime.Status().PID

@@ -162,6 +162,7 @@ type siteOptions struct {
 	before  func(*Server)  // runs between New and Start
 	with    *devidp.Server // instead of a new identity provider
 	watch   bool           // reload by itself
+	own     bool           // the plugin is a copy: a link that another test makes changes its file's times
 }
 
 // pluginsDir holds the test binary under a plugin's name.
@@ -230,6 +231,14 @@ func prepare(t testing.TB, opt siteOptions) *site {
 func (s *site) load(opt siteOptions) *config.Config {
 	t, idp := s.t, s.idp
 	t.Helper()
+	plugins := pluginsDir(t)
+	if opt.own {
+		linked := filepath.Join(plugins, "authd-provider-test")
+		copyFile(t, linked, linked+".own")
+		if err := os.Rename(linked+".own", linked); err != nil {
+			t.Fatal(err)
+		}
+	}
 	text := fmt.Sprintf(`
 [server]
 listen = %q
@@ -249,7 +258,7 @@ type = "test"
 issuer = %q
 client_id = "demo"
 client_secret = "demo-secret"
-%s`, firstOf(opt.listen, "127.0.0.1:0"), firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, pluginsDir(t), opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, firstOf(opt.id, "idp"), idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
+%s`, firstOf(opt.listen, "127.0.0.1:0"), firstOf(opt.public, "http://127.0.0.1:4180"), opt.admin, plugins, opt.keys, firstOf(opt.store, "memory:"), opt.session, opt.head, firstOf(opt.id, "idp"), idp.Issuer(), strings.ReplaceAll(opt.toml, "ISSUER", idp.Issuer()))
 	path := filepath.Join(t.TempDir(), "authd.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -132,6 +133,17 @@ var methods = map[string]string{
 	"VERSION-CONTROL": "VERSION-CONTROL", "MERGE": "MERGE", "LABEL": "LABEL", "MKACTIVITY": "MKACTIVITY",
 	"MKWORKSPACE": "MKWORKSPACE", "UPDATE": "UPDATE", "BASELINE-CONTROL": "BASELINE-CONTROL", "ORDERPATCH": "ORDERPATCH",
 	"LINK": "LINK", "UNLINK": "UNLINK",
+}
+
+// Methods are those that rules know, GET and POST first.
+func Methods() []string {
+	all := []string{"GET", "POST"}
+	for _, name := range slices.Sorted(maps.Keys(methods)) {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // ruleMethods returns the methods of a rule as requests count.

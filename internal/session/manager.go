@@ -81,6 +81,9 @@ type Login struct {
 // maxBrowser bounds what is kept to show a person their sessions.
 const maxBrowser = 64
 
+// storePatience bounds a look-up that has to ask the store: who waits at a door wants an answer (Threat 144).
+const storePatience = time.Second
+
 // discardTimeout bounds the removal of a session that could not be begun.
 const discardTimeout = 3 * time.Second
 
@@ -97,7 +100,7 @@ func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Sessio
 		Browser: login.Browser[:min(len(login.Browser), maxBrowser)], Address: login.Address,
 	}
 	if login.Token != nil {
-		s.TokenExpiry, s.Renewable = login.Token.Expiry, login.Token.RefreshToken != ""
+		s.TokenExpiry, s.tokenFrom, s.Renewable = login.Token.Expiry, now, login.Token.RefreshToken != ""
 	}
 	if err := m.begin(ctx, s, login.Token, now); err != nil {
 		return "", nil, fmt.Errorf("create session: %w", err)
@@ -169,6 +172,8 @@ func (m *Manager) over(s *Session, now time.Time) bool {
 }
 
 func (m *Manager) load(ctx context.Context, handle string) (*Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
 	item, err := m.Store.Get(ctx, sessionPrefix+handle)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrNoSession
@@ -198,6 +203,8 @@ func (m *Manager) save(ctx context.Context, s *Session, seen time.Time, when sto
 // touch notes in the store that the session is in use. It may fail: another instance was quicker, or the session
 // was ended just now, and then the next look-up knows.
 func (m *Manager) touch(ctx context.Context, s *Session, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
 	_ = m.save(ctx, s, now, store.AtVersion(s.version))
 	if h, ok := hashOfHandle(s.Handle); ok {
 		m.cache.drop(h)

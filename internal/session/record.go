@@ -27,6 +27,7 @@ const (
 // record is a Session in the store. Its names are short and its times milliseconds, since there is one for everybody
 // who is signed in.
 type record struct {
+	Handle      string     `json:"h"` // the beginning of it: a record that got under another key is nobody's
 	User        userRecord `json:"u"`
 	Created     int64      `json:"c"`
 	Expires     int64      `json:"e"`
@@ -34,6 +35,7 @@ type record struct {
 	Browser     string     `json:"b,omitempty"`
 	Address     string     `json:"a,omitempty"`
 	TokenExpiry int64      `json:"t,omitempty"` // 0: not said
+	TokenFrom   int64      `json:"f,omitempty"`
 	Renewable   bool       `json:"r,omitempty"`
 }
 
@@ -55,8 +57,8 @@ type userRecord struct {
 
 func (s *Session) encode(lastSeen time.Time) ([]byte, error) {
 	return json.Marshal(record{
-		User: userRecord(*s.User), Created: s.CreatedAt.UnixMilli(), Expires: s.Expires.UnixMilli(), Seen: lastSeen.UnixMilli(),
-		Browser: s.Browser, Address: s.Address, TokenExpiry: milli(s.TokenExpiry), Renewable: s.Renewable,
+		Handle: beginning(s.Handle), User: userRecord(*s.User), Created: s.CreatedAt.UnixMilli(), Expires: s.Expires.UnixMilli(), Seen: lastSeen.UnixMilli(),
+		Browser: s.Browser, Address: s.Address, TokenExpiry: milli(s.TokenExpiry), TokenFrom: milli(s.tokenFrom), Renewable: s.Renewable,
 	})
 }
 
@@ -64,6 +66,9 @@ func decode(handle string, item store.Item) (*Session, error) {
 	var r record
 	if err := json.Unmarshal(item.Value, &r); err != nil {
 		return nil, fmt.Errorf("session %s: the stored record can't be read: %w", handle, err)
+	}
+	if r.Handle != beginning(handle) {
+		return nil, fmt.Errorf("session %s: the stored record is that of another session", handle)
 	}
 	if r.User.Subject == "" || r.Expires == 0 {
 		return nil, fmt.Errorf("session %s: the stored record is incomplete", handle)
@@ -76,9 +81,15 @@ func decode(handle string, item store.Item) (*Session, error) {
 	if r.TokenExpiry != 0 {
 		s.TokenExpiry = time.UnixMilli(r.TokenExpiry)
 	}
+	if r.TokenFrom != 0 {
+		s.tokenFrom = time.UnixMilli(r.TokenFrom)
+	}
 	s.lastSeen.Store(s.savedSeen.UnixNano())
 	return s, nil
 }
+
+// beginning is as much of a handle as a record repeats.
+func beginning(handle string) string { return handle[:min(len(handle), 8)] }
 
 // milli is 0 for the zero time, which says nothing.
 func milli(t time.Time) int64 {

@@ -23,9 +23,21 @@ const (
 	retryDelay = 30 * time.Second
 )
 
-// renewed returns the session, renewed if its upstream token has ended.
+// lead is how long before a token's end its renewal begins, so that an app that is handed it always has a good one; a
+// short-lived token is renewed in the last quarter of its life.
+const lead = 30 * time.Second
+
+// renewFrom is when the renewal of the token begins.
+func (s *Session) renewFrom() time.Time {
+	if s.tokenFrom.IsZero() {
+		return s.TokenExpiry
+	}
+	return s.TokenExpiry.Add(-min(lead, max(0, s.TokenExpiry.Sub(s.tokenFrom)/4)))
+}
+
+// renewed returns the session, renewed if its upstream token is about to end, or has.
 func (m *Manager) renewed(ctx context.Context, s *Session, now time.Time) (*Session, error) {
-	due := m.Renew != nil && s.Renewable && !s.TokenExpiry.IsZero() && !now.Before(s.TokenExpiry)
+	due := m.Renew != nil && s.Renewable && !s.TokenExpiry.IsZero() && !now.Before(s.renewFrom())
 	if !due || now.UnixNano() < s.retryAt.Load() {
 		return s, nil
 	}
@@ -75,7 +87,7 @@ func (m *Manager) renew(ctx context.Context, s *Session) (_ *Session, err error)
 
 	// Another instance may have renewed before the lock was ours.
 	current, err := m.load(ctx, s.Handle)
-	if err != nil || m.Now().Before(current.TokenExpiry) {
+	if err != nil || m.Now().Before(current.renewFrom()) {
 		return current, err
 	}
 	token, err := m.Token(ctx, current)
@@ -122,7 +134,7 @@ func (m *Manager) exchange(ctx context.Context, s *Session, old *sdk.Token) (*Se
 	}
 	next := &Session{
 		Handle: s.Handle, User: user, CreatedAt: s.CreatedAt, Expires: s.Expires, Browser: s.Browser, Address: s.Address,
-		TokenExpiry: token.Expiry, Renewable: token.RefreshToken != "", version: s.version,
+		TokenExpiry: token.Expiry, tokenFrom: m.Now(), Renewable: token.RefreshToken != "", version: s.version,
 	}
 	return m.replace(ctx, next)
 }

@@ -38,6 +38,8 @@ type Session struct {
 	Browser, Address string
 	// TokenExpiry is when the upstream access token ends; zero: not said.
 	TokenExpiry time.Time
+	// tokenFrom is when that token came; zero: not known.
+	tokenFrom time.Time
 	// Renewable means that there is a refresh token.
 	Renewable bool
 

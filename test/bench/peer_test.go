@@ -60,8 +60,8 @@ OIDCSessionInactivityTimeout 3600
 </Location>
 `
 
-// startApache runs Apache on the server's core and returns it with its processes.
-func startApache(b *testing.B, addr, issuer string) (p *process, pids []int) {
+// startApache runs Apache on the server's core.
+func startApache(b *testing.B, addr, issuer string) *process {
 	b.Helper()
 	bin := realtest.Find(b, "apache2")
 	if _, err := os.Stat(openidcModule); err != nil {
@@ -93,9 +93,9 @@ func startApache(b *testing.B, addr, issuer string) (p *process, pids []int) {
 			b.Fatal(err)
 		}
 	}
-	p = start(b, exec.Command(bin, "-DFOREGROUND", "-f", filepath.Join(dir, "apache.conf")), serverCore)
+	p := start(b, exec.Command(bin, "-DFOREGROUND", "-f", filepath.Join(dir, "apache.conf")), serverCore)
 	awaitAddr(b, p, addr)
-	return p, append(p.children(), p.pid)
+	return p
 }
 
 // peerLogin signs in at Apache and returns the Cookie field of such a browser.
@@ -138,8 +138,9 @@ func measurePeer(b *testing.B, t *table) {
 	}
 	defer idp.Close()
 	addr := freeAddr(b)
-	apache, pids := startApache(b, addr, idp.Issuer())
+	apache := startApache(b, addr, idp.Issuer())
 	cookie := peerLogin(b, apache, "http://"+addr+"/private/empty")
+	pids := apache.children() // who answers; it has by now
 	s := newSite(b, withApps)
 	id := s.signIn(nil)
 	authd := s.serve(serverCore)

@@ -52,8 +52,10 @@ func newCell(b *testing.B, level catalog.Level, lock *catalog.Lock) *cell {
 	if at.provider, err = c.Provider("github"); err != nil {
 		b.Fatal(err)
 	}
-	if err := at.provider.WaitReady(b.Context()); err != nil {
-		b.Fatal(err)
+	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	defer cancel()
+	if err := at.provider.WaitReady(ctx); err != nil {
+		b.Fatalf("%v: %+v", err, at.provider.Status())
 	}
 	at.first = milliseconds(time.Since(begun))
 	return at
@@ -98,14 +100,19 @@ func measureSandbox(b *testing.B, t *table) {
 // lockFile locks the plugin that newCell starts.
 func lockFile(b *testing.B) *catalog.Lock {
 	b.Helper()
-	body, err := os.ReadFile(built(b, filepath.Join("plugins", "authd-provider-github")))
+	plugin := catalog.At(built(b, filepath.Join("plugins", "authd-provider-github")), false)
+	body, err := os.ReadFile(plugin.Path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	manifest, err := new(catalog.Manifests).Describe(b.Context(), plugin)
 	if err != nil {
 		b.Fatal(err)
 	}
 	sum := sha256.Sum256(body)
 	path := filepath.Join(b.TempDir(), catalog.LockFileName)
 	file := catalog.LockFile{Plugins: map[string]catalog.LockedPlugin{
-		"github": {Version: "(devel)", Protocol: "1.0", Types: []string{"github"}, SHA256: []string{hex.EncodeToString(sum[:])}},
+		"github": {Version: manifest.Version, Protocol: "1.0", Types: []string{"github"}, SHA256: []string{hex.EncodeToString(sum[:])}},
 	}}
 	if err := file.Write(path); err != nil {
 		b.Fatal(err)

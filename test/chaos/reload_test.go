@@ -55,7 +55,7 @@ func TestConfigReloads(t *testing.T) {
 	s.none(fmt.Sprintf("logins that were open over a reload and did not end, of %d", len(open)), cut)
 	s.within(fmt.Sprintf("each of %d reloads in force", reloads-broken), 2*time.Second, slowest, "the slowest")
 	s.within(fmt.Sprintf("each of %d broken ones refused", broken), 2*time.Second, slowestEvent, "config_refused in the audit log; the old one stays")
-	s.checksAsFast()
+	s.checksTold()
 }
 
 // change makes the configuration of round n: another title, at times another way to run a provider, or one provider

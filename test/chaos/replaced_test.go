@@ -59,7 +59,7 @@ func TestPluginReplaced(t *testing.T) {
 	s.none(fmt.Sprintf("failed logins on it of %d", during.count()), append(during.failures(), s.after.logins[victim].failures()...))
 	s.within(fmt.Sprintf("each of %d new versions serves", replacements-bad), 2*time.Second, slowest, "the slowest, from the rename on")
 	s.within(fmt.Sprintf("each of %d broken ones is reported", bad), 30*time.Second, slowestEvent, "plugin_kept in the audit log; the version before goes on, /readyz says ready")
-	s.checksAsFast()
+	s.checksTold()
 	left, err := filepath.Glob(s.path("tmp/*"))
 	if err != nil || len(left) > 1 {
 		t.Errorf("the temporary directory holds %v (%v), want what the running plugins use alone", left, err)

@@ -15,6 +15,7 @@
 //	chromium_test.go  pages, screenshots
 //	demo_test.go      authd demo                       plugins_test.go  plugins that die, hang and babble
 //	start_test.go     from nothing to ready, and what it weighs
+//	returnto_test.go  return_to as browsers read it
 //
 // The tests read processes from /proc, so they are for Linux. Screenshots go to artifacts/, which git ignores;
 // go test ./test/e2e -run TestChromium -update makes docs/images/login.png anew, -run TestProxiesPage the files in
