@@ -43,6 +43,12 @@ func identityOf(stat unix.Stat_t) identity {
 	return identity{dev: uint64(stat.Dev), ino: stat.Ino, size: stat.Size, mtime: stat.Mtim, ctime: stat.Ctim}
 }
 
+// sameBytes reports whether nothing was written between two looks at a file; its links and permissions may have changed.
+func (id identity) sameBytes(as identity) bool {
+	id.ctime, as.ctime = unix.Timespec{}, unix.Timespec{}
+	return id == as
+}
+
 // young reports whether the file may still be being written: it was changed less than age ago.
 func (id identity) young(age time.Duration) bool {
 	since := time.Since(time.Unix(id.ctime.Unix()))
@@ -78,10 +84,12 @@ func (d *digests) of(path string) (sum string, id identity, err error) {
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", identity{}, err
 	}
-	// What was written to meanwhile has a digest that belongs to no file.
-	if now, err := identifyOpen(f); err != nil || now != id {
+	// What was written to meanwhile has a digest that belongs to no file. A new link or name is no matter.
+	now, err := identifyOpen(f)
+	if err != nil || !now.sameBytes(id) {
 		return "", identity{}, errors.Join(err, fmt.Errorf("%s is being written", path))
 	}
+	id = now
 	sum = hex.EncodeToString(hash.Sum(nil))
 	d.learn(id, sum)
 	return sum, id, nil
