@@ -54,9 +54,10 @@ func (w *lineWriter) flush() {
 	}
 }
 
-// drain reads until an error and writes all of it to w.
+// drain reads until an error and writes all of it to w. Every process has two of these for as long as it runs, so they
+// are small; io.Copy would hold 32 KiB each.
 func drain(r io.Reader, w *lineWriter) {
-	_, _ = io.Copy(w, r)
+	_, _ = io.CopyBuffer(w, struct{ io.Reader }{r}, make([]byte, 4<<10)) // a WriteTo of r would take its own buffer
 	w.flush()
 }
 
