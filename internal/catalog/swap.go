@@ -158,7 +158,7 @@ func (s *supervisor) digest(ctx context.Context, in *instance) {
 		return
 	}
 	sum, id, err := s.launcher.files.of(in.spec.cfg.Plugin.Path)
-	if err != nil || id != *file {
+	if err != nil || !id.sameBytes(*file) {
 		return // it has been replaced already
 	}
 	s.board.note(func(st *Status) {
