@@ -7,12 +7,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/authd/authd/internal/catalog"
+	"github.com/authd/authd/sdk/devidp"
 )
 
 // cell is a catalog with one provider that is started again and again.
@@ -23,9 +26,14 @@ type cell struct {
 	again    []float64 // :: round → ms for another process to take over
 }
 
-// newCell starts a plugin at that level, held to the lock if there is one.
-func newCell(b *testing.B, level catalog.Level, lock *catalog.Lock) *cell {
+// newCell starts a plugin at that level, held to the lock if there is one. Each process that is to take over asks its
+// identity provider first, which is here.
+func newCell(b *testing.B, idp *devidp.Server, level catalog.Level, lock *catalog.Lock) *cell {
 	b.Helper()
+	settings, port := githubSettings(), portOf(b, idp.URL())
+	for name, path := range map[string]string{"auth_url": "/login/oauth/authorize", "token_url": "/login/oauth/access_token", "user_info_url": "/user"} {
+		settings[name] = idp.URL() + path
+	}
 	at := &cell{swapped: make(chan catalog.Status, 1)}
 	c, err := catalog.New(catalog.Config{
 		Environ: os.Environ(), Lock: lock, SocketDir: b.TempDir(),
@@ -35,7 +43,7 @@ func newCell(b *testing.B, level catalog.Level, lock *catalog.Lock) *cell {
 			}
 		},
 		Providers: []catalog.ProviderConfig{{
-			ID: "github", Type: "github", Settings: githubSettings(), Sandbox: catalog.Sandbox{Level: level},
+			ID: "github", Type: "github", Settings: settings, Sandbox: catalog.Sandbox{Level: level, EgressPorts: []uint16{port}},
 			Plugin: lock.Guard(catalog.At(built(b, filepath.Join("plugins", "authd-provider-github")), false)),
 		}},
 	})
@@ -80,7 +88,13 @@ func (at *cell) restart(b *testing.B) {
 // measureSandbox starts the same plugin in each kind of cell in turn, and takes the medians from each other.
 func measureSandbox(b *testing.B, t *table) {
 	const rounds = 31
-	basic, strict, locked := newCell(b, catalog.LevelBasic, nil), newCell(b, catalog.LevelStrict, nil), newCell(b, catalog.LevelBasic, lockFile(b))
+	idp, err := devidp.Start(devidp.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer idp.Close()
+	basic, strict := newCell(b, idp, catalog.LevelBasic, nil), newCell(b, idp, catalog.LevelStrict, nil)
+	locked := newCell(b, idp, catalog.LevelBasic, lockFile(b))
 	for range rounds {
 		for _, at := range []*cell{basic, strict, locked} {
 			at.restart(b)
@@ -95,6 +109,19 @@ func measureSandbox(b *testing.B, t *table) {
 		what: "lock file, more per start", unit: "ms", measured: median(locked.again) - base,
 		note: fmt.Sprintf("the first start, which copies the plugin, %.0f ms; without %.0f ms", locked.first, basic.first),
 	})
+}
+
+func portOf(b *testing.B, text string) uint16 {
+	b.Helper()
+	at, err := url.Parse(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	port, err := strconv.ParseUint(at.Port(), 10, 16)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return uint16(port)
 }
 
 // lockFile locks the plugin that newCell starts.
