@@ -113,23 +113,18 @@ func (m *Manager) Create(ctx context.Context, login Login) (id string, s *Sessio
 	return id, s, nil
 }
 
-// begin writes all that belongs to a new session. Only the last write has to wait for the disk of the store: when that
-// one is safe, so are those before it. Nobody has the id before all of it is there. If a part fails, none is left.
+// begin writes all that belongs to a new session, at once: a store that waits for its disk then waits once. In which
+// order it gets there is no matter, since nobody has the id before all of it is there. If a part fails, none is left.
 func (m *Manager) begin(ctx context.Context, s *Session, token *sdk.Token, now time.Time) error {
 	var work sync.WaitGroup
-	var errs [2]error
-	withSession := store.Any().Unsynced()
-	work.Go(func() {
-		_, errs[0] = m.Store.Put(ctx, userKey(s.User.Subject, s.Handle), nil, m.Lifetime, withSession)
-	})
+	var errs [3]error
+	work.Go(func() { errs[0] = m.save(ctx, s, now, store.Absent()) })
+	work.Go(func() { _, errs[1] = m.Store.Put(ctx, userKey(s.User.Subject, s.Handle), nil, m.Lifetime, store.Any()) })
 	if token != nil {
-		work.Go(func() { errs[1] = m.saveToken(ctx, s, token, withSession) })
+		work.Go(func() { errs[2] = m.saveToken(ctx, s, token) })
 	}
 	work.Wait()
 	err := errors.Join(errs[:]...)
-	if err == nil {
-		err = m.save(ctx, s, now, store.Absent())
-	}
 	if err == nil {
 		return nil
 	}
@@ -293,7 +288,7 @@ func (m *Manager) EndHandle(ctx context.Context, handle string) (*Session, *sdk.
 	return s, token, m.Store.Delete(ctx, userKey(s.User.Subject, handle))
 }
 
-func (m *Manager) saveToken(ctx context.Context, s *Session, token *sdk.Token, when store.Condition) error {
+func (m *Manager) saveToken(ctx context.Context, s *Session, token *sdk.Token) error {
 	left := s.Expires.Sub(m.Now())
 	if left <= 0 {
 		return ErrNoSession
@@ -303,7 +298,7 @@ func (m *Manager) saveToken(ctx context.Context, s *Session, token *sdk.Token, w
 		return fmt.Errorf("encode token: %w", err)
 	}
 	sealed := m.Ring.Seal(tokenPurpose, append([]byte(s.Handle), plain...))
-	if _, err := m.Store.Put(ctx, tokenPrefix+s.Handle, []byte(sealed), left, when); err != nil {
+	if _, err := m.Store.Put(ctx, tokenPrefix+s.Handle, []byte(sealed), left, store.Any()); err != nil {
 		return fmt.Errorf("save token: %w", err)
 	}
 	return nil

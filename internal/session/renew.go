@@ -129,7 +129,7 @@ func (m *Manager) exchange(ctx context.Context, s *Session, old *sdk.Token) (*Se
 	if err != nil {
 		return nil, err
 	}
-	if err := m.saveToken(ctx, s, token, store.Any().Unsynced()); err != nil {
+	if err := m.saveToken(ctx, s, token); err != nil {
 		return nil, err
 	}
 	next := &Session{

@@ -80,7 +80,6 @@ func AtVersion(v uint64) Condition { return Condition{absent: v == 0, version: v
 // Unsynced returns the same condition for a record whose loss in a crash of the store
 // does no harm: a driver that waits for its disk may acknowledge the write before that,
 // and the record may be out of sight of Get and Scan until then, but not of another Put.
-// It is safe as soon as a write is that was begun after it was acknowledged.
 func (c Condition) Unsynced() Condition {
 	c.unsynced = true
 	return c

@@ -85,7 +85,6 @@ type Store struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup // the writer and the tidier
 	broken  atomic.Bool    // a write met damage; the state of bbolt is unknown
-	mourns  time.Time      // until when writes are refused, since one that was acknowledged is lost; the writer's alone
 
 	mu sync.RWMutex // guards db; the writer, which alone replaces it, reads it without
 	db *database    // nil after Close

@@ -18,10 +18,6 @@ const groupMax = 256
 // lag is how long changes that may lag wait for one that may not, to be written with it.
 const lag = 20 * time.Millisecond
 
-// mourning is how long nothing is written after a change was lost that had been acknowledged: whoever goes on from
-// there must not find that the next write works.
-const mourning = time.Second
-
 // errNothingChanged rolls a transaction back that has nothing to write, which
 // spares the disk.
 var errNothingChanged = errors.New("nothing changed")
@@ -162,9 +158,6 @@ func (s *Store) next(group []*change, patience <-chan time.Time) *change {
 func (s *Store) commit(first *change, next func(group []*change) *change) {
 	group, err := s.update(first, next)
 	for _, c := range group {
-		if err != nil && c.settled && c.err == nil {
-			s.mourns = s.now().Add(mourning)
-		}
 		// Before the answer, so that whoever got it finds the key told. After a
 		// failure too: one of the last wait for the disk leaves the change in sight.
 		if c.changed && c.key != "" {
@@ -181,10 +174,6 @@ func (s *Store) commit(first *change, next func(group []*change) *change) {
 func (s *Store) update(first *change, next func([]*change) *change) (group []*change, err error) {
 	if s.broken.Load() {
 		err = fmt.Errorf("%w: store file:%s: damage was met while writing; restart authd", store.ErrUnavailable, s.path)
-		return []*change{first}, err
-	}
-	if s.now().Before(s.mourns) {
-		err = fmt.Errorf("%w: store file:%s: a write has just failed", store.ErrUnavailable, s.path)
 		return []*change{first}, err
 	}
 	group = []*change{first} // whatever happens before it is its turn

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/authd/authd/internal/store"
-	"github.com/authd/authd/internal/store/storetest"
 )
 
 // gate is a clock that holds the writer up inside its transaction, where it reads
@@ -266,26 +265,6 @@ func TestUnsyncedToldOfItsOwnFailure(t *testing.T) {
 	if !errors.Is(c.err, cause) || !errors.Is(c.err, store.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable with the cause", c.err)
 	}
-}
-
-// TestLostWriteIsMourned: when a write that was acknowledged is lost, the next does not succeed as if nothing had been.
-func TestLostWriteIsMourned(t *testing.T) {
-	clock := storetest.NewClock()
-	s := openTidy(t, Options{Now: clock.Now})
-	lagging := &change{key: "index", lags: true, done: make(chan struct{}), apply: func(r *records) error {
-		_, err := r.put([]byte("index"), encode(nil, time.Time{}), store.Any())
-		return err
-	}}
-	failing := &change{key: "x", apply: func(*records) error { return errors.New("the disk is on fire") }, done: make(chan struct{})}
-	s.commit(lagging, oneAfterTheOther([]*change{lagging, failing}))
-	if lagging.err != nil || failing.err == nil {
-		t.Fatalf("the changes ended with %v and %v", lagging.err, failing.err)
-	}
-	if _, err := s.Put(t.Context(), "session", nil, 0, store.Any()); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("the write that went on from there: %v, want ErrUnavailable", err)
-	}
-	clock.Advance(2 * mourning)
-	mustPut(t, s, "session", "", 0)
 }
 
 // TestGroupSeesItself: in one transaction the second of two sees the first.
