@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // tripAt is how many failures open a breaker: that many in a row, or so many that no more calls succeeded meanwhile.
@@ -191,13 +193,13 @@ func upstreamOutcome(failure *CallError, open bool) error {
 	return errExcluded
 }
 
-// pluginOutcome: an answer that is not believed says nothing, since what a single person is told by the identity
+// pluginOutcome: an answer that is not believed, or is too large, says nothing, since what a single person is told by the identity
 // provider may bring it about.
 func pluginOutcome(failure *CallError) error {
 	switch {
 	case failure == nil:
 		return nil
-	case errors.Is(failure, ErrUnsupported), errors.Is(failure, errUnusable):
+	case errors.Is(failure, ErrUnsupported), errors.Is(failure, errUnusable), status.Code(failure.Err) == codes.ResourceExhausted:
 		return errExcluded
 	case failure.Kind == KindFault, failure.lost:
 		return errCounts

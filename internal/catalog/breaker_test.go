@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/authd/authd/sdk"
 )
 
@@ -110,8 +113,9 @@ func TestBreakerDoesNotCount(t *testing.T) {
 	var b breakers
 	b.reset(defaults())
 	unusable := &CallError{Kind: KindFault, Err: errUnusable}
+	tooLarge := &CallError{Kind: KindFault, Err: status.Error(codes.ResourceExhausted, "the message is larger than 1 MiB")}
 	unsupported := &CallError{Kind: KindFault, Err: ErrUnsupported}
-	for _, failure := range []*CallError{kind(KindDenied), kind(KindExpired), kind(KindConfig), kind(KindCanceled), kind(KindUnavailable), unusable, unsupported} {
+	for _, failure := range []*CallError{kind(KindDenied), kind(KindExpired), kind(KindConfig), kind(KindCanceled), kind(KindUnavailable), unusable, unsupported, tooLarge} {
 		for range 50 {
 			if !count(&b, asks, failure) {
 				t.Fatalf("%v opened a breaker", failure)
