@@ -108,7 +108,11 @@ const (
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
 func New(ctx context.Context, opt Options) (_ *Server, err error) {
-	s := &Server{cfg: opt.Config, environ: opt.Environ, log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(), served: make(chan error, 2), manager: opt.Manager, drainTime: opt.Drain, load: opt.Load, watches: opt.Watch}
+	s := &Server{
+		cfg: opt.Config, environ: opt.Environ, load: opt.Load, watches: opt.Watch,
+		log: opt.Log, audit: audit.New(opt.Log), metrics: telemetry.New(),
+		manager: opt.Manager, drainTime: opt.Drain, served: make(chan error, 2),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))

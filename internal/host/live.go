@@ -47,7 +47,7 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 		next.types[t.Name] = true
 	}
 	rules := map[string]string{}
-	var faults [5]error
+	var faults [6]error
 	starts := make([]catalog.ProviderConfig, len(resolved))
 	for i, p := range resolved {
 		rules[p.ID] = p.Allow
@@ -62,10 +62,7 @@ func (s *Server) prepare(ctx context.Context, cfg *config.Config) (*live, []cata
 		next.providers, next.byID[p.ID] = append(next.providers, one), one
 	}
 	next.admission, faults[1] = policy.NewAdmission(cfg.Access.Allow, rules)
-	var err error
-	if next.apps, err = policy.NewApps(AppsOf(cfg)); err != nil {
-		return nil, nil, err
-	}
+	next.apps, faults[5] = policy.NewApps(AppsOf(cfg))
 	next.proxies, faults[2] = parseProxies(cfg.Server.TrustedProxies)
 	next.returnTo, faults[3] = login.NewReturnTo(cfg.Server.PublicURL, returnTargets(cfg))
 	next.pages, faults[4] = web.New(web.Site{Title: cfg.Login.Title, Logo: cfg.Login.Logo})
