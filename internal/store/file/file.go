@@ -5,7 +5,8 @@
 //	database.go  opens a bbolt file with care: permissions, lock, damage
 //	layout.go    what is written where; every change to the buckets
 //	read.go      Get, Scan, Watch
-//	write.go     Put, Take, Delete; the writer that commits them in groups
+//	write.go     Put, Take, Delete; the writer that commits them
+//	group.go     which of them it commits together
 //	tidy.go      removal of what has expired; shrinking of the file
 //
 // Besides the keys of its callers, which go to the bucket "records", it writes

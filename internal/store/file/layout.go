@@ -99,12 +99,12 @@ func encode(value []byte, expires time.Time) []byte {
 // records are the buckets inside a write transaction.
 type records struct {
 	data, index *bolt.Bucket
-	now         int64
-	writes      int // how often something was changed
+	now         int64 // nanoseconds since 1970
+	writes      int   // how often something was changed
 }
 
-func newRecords(tx *bolt.Tx, now time.Time) *records {
-	return &records{data: tx.Bucket(recordsBucket()), index: tx.Bucket(expiryBucket()), now: now.UnixNano()}
+func newRecords(tx *bolt.Tx) *records {
+	return &records{data: tx.Bucket(recordsBucket()), index: tx.Bucket(expiryBucket())}
 }
 
 // get returns the record under key, expired or not.

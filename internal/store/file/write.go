@@ -12,12 +12,6 @@ import (
 	"github.com/authd/authd/internal/store"
 )
 
-// groupMax bounds how many changes share one transaction.
-const groupMax = 256
-
-// lag is how long changes that may lag wait for one that may not, to be written with it.
-const lag = 20 * time.Millisecond
-
 // errNothingChanged rolls a transaction back that has nothing to write, which
 // spares the disk.
 var errNothingChanged = errors.New("nothing changed")
@@ -25,7 +19,7 @@ var errNothingChanged = errors.New("nothing changed")
 // change is one write on its way to the disk. The writer owns it until done is
 // closed; a caller that gives up waiting must not look into it any more.
 type change struct {
-	key     string               // to announce
+	key     string               // to announce; empty: of no caller, but of the purge
 	lags    bool                 // it is answered before it is on the disk
 	apply   func(*records) error // may end in store.ErrNotFound or ErrConflict only before it changes anything
 	changed bool
@@ -109,82 +103,51 @@ func (s *Store) hand(ctx context.Context, c *change) error {
 	}
 }
 
-// writeUntilStopped is the only goroutine that writes to the file. What piles up
-// while it waits for the disk it commits together: one wait for up to groupMax
-// changes. Only changes that may lag are kept back to collect more.
+// writeUntilStopped is the only goroutine that writes to the file. It commits in groups: see group.
 func (s *Store) writeUntilStopped() {
+	quick := 0 // so many groups are committed without a wait, since waiting has brought nobody
 	for {
 		select {
 		case <-s.stop:
 			return
 		case first := <-s.changes:
-			patience := time.NewTimer(lag)
-			s.commit(first, func(group []*change) *change { return s.next(group, patience.C) })
-			patience.Stop()
+			g := newGroup(first, s.changes, quick > 0)
+			s.commit(g)
+			quick = g.quickAfter(quick)
 		case answer := <-s.shrinks:
 			answer <- s.shrink()
 		}
 	}
 }
 
-// next returns a change that waits already or, while all others may lag, one that
-// comes in time; nil when the group is complete.
-func (s *Store) next(group []*change, patience <-chan time.Time) *change {
-	if len(group) == groupMax {
-		return nil
-	}
-	select {
-	case c := <-s.changes:
-		return c
-	default:
-	}
-	for _, c := range group {
-		if !c.lags {
-			return nil
-		}
-	}
-	select {
-	case c := <-s.changes:
-		return c
-	case <-patience:
-	case <-s.stop:
-	}
-	return nil
-}
-
-// commit writes a group, the first change and what next gives, in one transaction and answers its callers. If it fails
-// nothing of it is written, and everybody who still waits is told so: even a refusal
-// may have rested on a change that was undone.
-func (s *Store) commit(first *change, next func(group []*change) *change) {
-	group, err := s.update(first, next)
-	for _, c := range group {
+// commit writes a group in one transaction and answers its callers. If it fails nothing of it is written, and
+// everybody who still waits is told so: even a refusal may have rested on a change that was undone.
+func (s *Store) commit(g *group) {
+	err := s.update(g)
+	for _, c := range g.changes {
 		// Before the answer, so that whoever got it finds the key told. After a
 		// failure too: one of the last wait for the disk leaves the change in sight.
 		if c.changed && c.key != "" {
 			s.hub.Publish(c.key)
 		}
 	}
-	for _, c := range group {
+	for _, c := range g.changes {
 		c.settle(cmp.Or(err, c.err))
 	}
 }
 
-// update applies the first change and those that come with it in one transaction,
-// and returns them. Those that lag have been answered then.
-func (s *Store) update(first *change, next func([]*change) *change) (group []*change, err error) {
+// update applies the changes of a group as they come, in one transaction. Those that lag are answered then.
+func (s *Store) update(g *group) error {
+	defer g.close()
 	if s.broken.Load() {
-		err = fmt.Errorf("%w: store file:%s: damage was met while writing; restart authd", store.ErrUnavailable, s.path)
-		return []*change{first}, err
+		return fmt.Errorf("%w: store file:%s: damage was met while writing; restart authd", store.ErrUnavailable, s.path)
 	}
-	group = []*change{first} // whatever happens before it is its turn
-	err = guard(func() error {
+	err := guard(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
-			r := newRecords(tx, s.now())
-			for c := first; c != nil; c = next(group) {
-				if c != first {
-					group = append(group, c)
-				}
+			r := newRecords(tx)
+			for c := g.changes[0]; c != nil; c = g.next(s.stop) {
 				before := r.writes
+				r.now = s.now().UnixNano() // time has gone by since the last one
 				c.err = c.apply(r)
 				c.changed = r.writes > before
 				failed := c.err != nil && (c.changed || !isRefusal(c.err))
@@ -202,13 +165,16 @@ func (s *Store) update(first *change, next func([]*change) *change) (group []*ch
 		})
 	})
 	if errors.Is(err, errNothingChanged) {
-		return group, nil
+		return nil
 	}
 	if errors.Is(err, errDamaged) {
 		s.broken.Store(true)
 	}
-	return group, s.explain(err)
+	return s.explain(err)
 }
+
+// pressing says whether somebody waits until the change is on the disk: nobody does for one that lags, or for a purge.
+func (c *change) pressing() bool { return !c.lags && c.key != "" }
 
 // settle answers a change, unless it has been.
 func (c *change) settle(err error) {

@@ -167,7 +167,7 @@ func TestFailingGroupIsUndoneForAll(t *testing.T) {
 		{key: "new", apply: absent("refused because of the first"), done: make(chan struct{})},
 		{key: "old", apply: func(*records) error { return cause }, done: make(chan struct{})},
 	}
-	s.commit(group[0], oneAfterTheOther(group))
+	s.commit(groupOf(group...))
 	for i, c := range group {
 		<-c.done
 		if !errors.Is(c.err, store.ErrUnavailable) || !errors.Is(c.err, cause) {
@@ -191,14 +191,49 @@ func TestFailingGroupIsUndoneForAll(t *testing.T) {
 	}
 }
 
-// oneAfterTheOther gives the second change of a group and so on, as if all had waited.
-func oneAfterTheOther(group []*change) func([]*change) *change {
-	return func(done []*change) *change {
-		if len(done) == len(group) {
-			return nil
-		}
-		return group[len(done)]
+// groupOf is a group whose changes have all waited.
+func groupOf(changes ...*change) *group {
+	more := make(chan *change, len(changes))
+	for _, c := range changes[1:] {
+		more <- c
 	}
+	return newGroup(changes[0], more, true)
+}
+
+// TestChangesWaitForCompany: what comes a moment later is written with what is there.
+func TestChangesWaitForCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTidy(t, Options{})
+		time.Sleep(lag) // for the first purge, which comes alone
+		for i := range quickGroups {
+			mustPut(t, s, fmt.Sprint("alone", i), "", 0)
+		}
+		before := txID(t, s)
+		var puts sync.WaitGroup
+		for i := range 5 {
+			puts.Go(func() { mustPut(t, s, fmt.Sprint("k", i), "", 0) })
+			time.Sleep(company / 5)
+		}
+		puts.Wait()
+		if got := txID(t, s) - before; got != 1 {
+			t.Errorf("%d commits, want 1", got)
+		}
+	})
+}
+
+// TestLoneWriterHardlyWaits: who writes one thing after the other waits for company once in a while, not each time.
+func TestLoneWriterHardlyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTidy(t, Options{})
+		time.Sleep(lag) // for the first purge
+		begun := time.Now()
+		for i := range 2 * (quickGroups + 1) {
+			mustPut(t, s, fmt.Sprint("k", i), "", 0)
+		}
+		if took := time.Since(begun); took != 2*company {
+			t.Errorf("waited for %s, want %s", took, 2*company)
+		}
+	})
 }
 
 // TestUnsyncedWaitsForCompany: a write that may lag is answered at once, and goes to the disk with the next that may not.
@@ -260,7 +295,7 @@ func TestUnsyncedToldOfItsOwnFailure(t *testing.T) {
 	s := openTidy(t, Options{})
 	cause := errors.New("the disk is on fire")
 	c := &change{key: "k", lags: true, apply: func(*records) error { return cause }, done: make(chan struct{})}
-	s.commit(c, oneAfterTheOther([]*change{c}))
+	s.commit(groupOf(c))
 	<-c.done
 	if !errors.Is(c.err, cause) || !errors.Is(c.err, store.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable with the cause", c.err)
@@ -279,7 +314,7 @@ func TestGroupSeesItself(t *testing.T) {
 		}}
 	}
 	before := txID(t, s)
-	s.commit(group[0], oneAfterTheOther(group))
+	s.commit(groupOf(group...))
 	if group[0].err != nil || versions[0] == 0 {
 		t.Errorf("first: version %d, %v", versions[0], group[0].err)
 	}
