@@ -84,11 +84,24 @@ func (c *Client) AuthorizeParams(ctx context.Context, in AuthorizeRequest) (Auth
 
 // GetToken calls Provider.GetToken.
 func (c *Client) GetToken(ctx context.Context, in CodeExchange) (*Token, error) {
-	out, err := c.rpc.GetToken(ctx, &pb.GetTokenRequest{
+	out, err := c.rpc.GetToken(ctx, exchangeToWire(in))
+	return tokenFromWire(out.GetToken()), errorFromWire(err)
+}
+
+// GetTokenAndUser calls Provider.GetToken and, in the same call, Provider.GetUserInfo. The user is nil when the plugin
+// leaves that out or it failed: then GetUserInfo tells.
+func (c *Client) GetTokenAndUser(ctx context.Context, in CodeExchange) (*Token, *User, error) {
+	request := exchangeToWire(in)
+	request.WithUser = true
+	out, err := c.rpc.GetToken(ctx, request)
+	return tokenFromWire(out.GetToken()), userFromWire(out.GetUser()), errorFromWire(err)
+}
+
+func exchangeToWire(in CodeExchange) *pb.GetTokenRequest {
+	return &pb.GetTokenRequest{
 		Code: valid(in.Code), RedirectUri: in.RedirectURI, CodeVerifier: in.CodeVerifier, Nonce: in.Nonce,
 		CallbackParameters: paramsToWire(in.Params), MaxAge: durationToWire(in.MaxAge),
-	})
-	return tokenFromWire(out.GetToken()), errorFromWire(err)
+	}
 }
 
 // GetUserInfo calls Provider.GetUserInfo.

@@ -6,10 +6,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/authd/authd/sdk/proto/provider/v1"
 )
@@ -144,7 +146,31 @@ func (s *server) GetToken(ctx context.Context, in *pb.GetTokenRequest) (*pb.GetT
 	if err := answered(t != nil, err, "GetToken"); err != nil {
 		return nil, err
 	}
-	return &pb.GetTokenResponse{Token: tokenToWire(t)}, nil
+	out := &pb.GetTokenResponse{Token: tokenToWire(t)}
+	if in.GetWithUser() {
+		out.User = s.userOf(ctx, p, t)
+	}
+	if proto.Size(out) > maxMessage {
+		out.User = nil // what is too large says GetUserInfo
+	}
+	return out, nil
+}
+
+// userOf returns the user of a token that has just been had, or nil when that fails in any way: the token must not be
+// lost with it, and authd asks again and learns the cause.
+func (s *server) userOf(ctx context.Context, p Provider, t *Token) *pb.User {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	var failed error
+	defer recovered(s.log, "GetUserInfo", &failed)
+	u, err := p.GetUserInfo(ctx, t)
+	if err != nil {
+		return nil
+	}
+	return userToWire(u)
 }
 
 func (s *server) GetUserInfo(ctx context.Context, in *pb.GetUserInfoRequest) (*pb.GetUserInfoResponse, error) {

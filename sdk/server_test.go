@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -286,6 +287,53 @@ func TestNeitherAnswerNorError(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+}
+
+// TestUserComesAlongWithTheToken: in one call, and only when it is asked for.
+func TestUserComesAlongWithTheToken(t *testing.T) {
+	p := &plain{endpoint: "https://acme.example/authorize", getUserInfo: func(_ context.Context, in *sdk.Token) (*sdk.User, error) {
+		return &sdk.User{Sub: "of " + in.AccessToken}, nil
+	}}
+	c, raw := connectLogged(t, io.Discard, typeOf(p))
+	configure(t, c)
+	token, user, err := c.GetTokenAndUser(t.Context(), sdk.CodeExchange{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&sdk.User{Sub: "of " + token.AccessToken}, user); diff != "" {
+		t.Errorf("user (-want +got):\n%s", diff)
+	}
+	out, err := raw.GetToken(t.Context(), &pb.GetTokenRequest{})
+	if err != nil || out.GetUser() != nil {
+		t.Errorf("GetToken without with_user: %v, %v; want no user", out, err)
+	}
+}
+
+// TestTokenSurvivesTheUser: whatever becomes of the user, a token that was had is not lost, and GetUserInfo tells why.
+func TestTokenSurvivesTheUser(t *testing.T) {
+	for name, getUserInfo := range map[string]func(context.Context, *sdk.Token) (*sdk.User, error){
+		"too much of it": func(context.Context, *sdk.Token) (*sdk.User, error) {
+			return &sdk.User{Sub: "7", Claims: []byte(`{"x":"` + strings.Repeat("x", 1<<20) + `"}`)}, nil
+		},
+		"an error":  func(context.Context, *sdk.Token) (*sdk.User, error) { return nil, sdk.UpstreamErrorf("down") },
+		"nothing":   func(context.Context, *sdk.Token) (*sdk.User, error) { return nil, nil },
+		"a panic":   func(context.Context, *sdk.Token) (*sdk.User, error) { panic("nil map") },
+		"no answer": func(ctx context.Context, _ *sdk.Token) (*sdk.User, error) { <-ctx.Done(); return nil, ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := connect(t, typeOf(&plain{endpoint: "https://acme.example/authorize", getUserInfo: getUserInfo}))
+			configure(t, c)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			token, user, err := c.GetTokenAndUser(ctx, sdk.CodeExchange{})
+			if err != nil || token.AccessToken != "access" || user != nil {
+				t.Fatalf("GetTokenAndUser: %v, %v, %v; want the token alone", token, user, err)
+			}
+			if _, err := c.GetUserInfo(ctx, token); err == nil {
+				t.Error("GetUserInfo tells no error")
+			}
+		})
 	}
 }
 

@@ -134,7 +134,7 @@ func signInWith(ctx context.Context, t *testing.T, p *catalog.Provider, idp *dev
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := p.GetToken(ctx, sdk.CodeExchange{Code: answer.Query().Get("code"), RedirectURI: request.RedirectURI, Nonce: request.Nonce})
+	token, _, err := p.GetToken(ctx, sdk.CodeExchange{Code: answer.Query().Get("code"), RedirectURI: request.RedirectURI, Nonce: request.Nonce})
 	if err != nil {
 		t.Fatal(err)
 	}

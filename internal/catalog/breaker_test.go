@@ -170,7 +170,7 @@ func TestBreakerHeals(t *testing.T) {
 	refused := 0
 	ctx := background(t)
 	for {
-		_, err := p.GetToken(ctx, sdk.CodeExchange{Code: "x"})
+		_, _, err := p.GetToken(ctx, sdk.CodeExchange{Code: "x"})
 		if err == nil {
 			break
 		}

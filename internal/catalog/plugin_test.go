@@ -385,6 +385,9 @@ func (p *testAuthProvider) GetToken(ctx context.Context, in sdk.CodeExchange) (*
 		return &sdk.Token{}, nil
 	}
 	_, err := p.do(ctx, in.Code)
+	if in.Code == "nobody" {
+		return &sdk.Token{AccessToken: "nobody"}, err
+	}
 	return &sdk.Token{AccessToken: "at", RefreshToken: "rt", TokenType: "Bearer"}, err
 }
 

@@ -169,7 +169,7 @@ func TestStopDrains(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	call := make(chan error, 1)
 	go func() {
-		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "wait " + gate})
+		_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "wait " + gate})
 		call <- err
 	}()
 	inFlight(t, p, 1)
@@ -245,7 +245,7 @@ func TestGrandchildHoldsNothingUp(t *testing.T) {
 				defer func() { _ = syscall.Kill(child.PID, syscall.SIGKILL) }()
 			}
 			old := p.Status().PID
-			_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "crash"})
+			_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "crash"})
 			wantKind(t, err, KindUnavailable)
 			replaced(t, p, old)
 			if how == "group" {

@@ -133,13 +133,27 @@ func (p *Provider) AuthorizeParams(ctx context.Context, in sdk.AuthorizeRequest)
 	})
 }
 
-// GetToken redeems an authorization code. Never made twice: a code is good for one attempt.
-func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
-	return do(ctx, p, method[*sdk.Token]{
+// GetToken redeems an authorization code. Most plugins tell the user in the same call; it is nil when one does not, and
+// GetUserInfo is to be asked. Never made twice: a code is good for one attempt.
+func (p *Provider) GetToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Token, *sdk.User, error) {
+	type answer struct {
+		token *sdk.Token
+		user  *sdk.User
+	}
+	out, err := do(ctx, p, method[answer]{
 		name: "GetToken", upstream: asks, timeout: p.launcher.timing.call,
-		call:  func(ctx context.Context, c *sdk.Client) (*sdk.Token, error) { return c.GetToken(ctx, in) },
-		check: func(_ *instance, out *sdk.Token) error { return checkToken(out) },
+		call: func(ctx context.Context, c *sdk.Client) (out answer, err error) {
+			out.token, out.user, err = c.GetTokenAndUser(ctx, in)
+			return out, err
+		},
+		check: func(_ *instance, out answer) error {
+			if err := checkToken(out.token); err != nil || out.user == nil {
+				return err
+			}
+			return checkUser(out.user)
+		},
 	})
+	return out.token, out.user, err
 }
 
 // GetUserInfo turns a token into a user. Made again once if the process dies.

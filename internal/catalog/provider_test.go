@@ -51,7 +51,7 @@ func TestCalls(t *testing.T) {
 	if err != nil || params.Endpoint != "https://idp.example/authorize" || params.Params.Get("scope") != "openid email" {
 		t.Errorf("AuthorizeParams = %+v, %v", params, err)
 	}
-	token, err := p.GetToken(ctx, sdk.CodeExchange{Code: "x"})
+	token, _, err := p.GetToken(ctx, sdk.CodeExchange{Code: "x"})
 	if err != nil || token.AccessToken != "at" || token.RefreshToken != "rt" {
 		t.Errorf("GetToken = %+v, %v", token, err)
 	}
@@ -125,9 +125,10 @@ func TestErrors(t *testing.T) {
 		{"slow", KindUpstreamTimeout, 0, "provider p: GetToken: upstream: no answer"},
 		{"leak", KindFault, 0, "provider p: GetToken: plugin: request with *** failed"},
 		{"empty", KindFault, 0, "provider p: GetToken: plugin: unusable answer: the token is empty"},
+		{"nobody", KindFault, 0, "provider p: GetToken: plugin: unusable answer: the user has no sub"},
 		{"panic x", KindFault, 0, "provider p: GetToken: plugin: panic in /authd.provider.v1.Provider/GetToken"},
 	} {
-		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: test.command})
+		_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: test.command})
 		got := wantKind(t, err, test.kind)
 		if got.Error() != test.want || got.RetryAfter != test.retry {
 			t.Errorf("GetToken %s: %v (retry after %v), want %s (%v)", test.command, got, got.RetryAfter, test.want, test.retry)
@@ -135,7 +136,7 @@ func TestErrors(t *testing.T) {
 	}
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := p.GetToken(canceled, sdk.CodeExchange{})
+	_, _, err := p.GetToken(canceled, sdk.CodeExchange{})
 	if wantKind(t, err, KindCanceled); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
@@ -146,11 +147,11 @@ func TestErrors(t *testing.T) {
 	if got := wantKind(t, err, KindFault); !strings.Contains(got.Error(), "larger than max") {
 		t.Errorf("GetUserInfo of 64 MiB: %v", got)
 	}
-	_, err = fat.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+	_, _, err = fat.GetToken(background(t), sdk.CodeExchange{Code: "x"})
 	if wantKind(t, err, KindFault); len(err.Error()) > 2*errorTextMax {
 		t.Errorf("GetToken with an error of 8 MiB has one of %d bytes", len(err.Error()))
 	}
-	_, err = p.GetToken(background(t), sdk.CodeExchange{Code: strings.Repeat("x", 2<<20)})
+	_, _, err = p.GetToken(background(t), sdk.CodeExchange{Code: strings.Repeat("x", 2<<20)})
 	wantKind(t, err, KindFault)
 	if _, err := fat.AuthorizeParams(background(t), sdk.AuthorizeRequest{}); err != nil {
 		t.Errorf("after that: %v", err)
@@ -164,7 +165,7 @@ func TestDeadlines(t *testing.T) {
 	c := catalogOf(t, Config{Providers: []ProviderConfig{testProvider(t, "p")}, timing: span})
 	p := ready(t, c, "p")
 	pid := p.Status().PID
-	_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "hold"})
+	_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "hold"})
 	wantKind(t, err, KindUpstreamTimeout)
 	sooner, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
@@ -332,7 +333,7 @@ func TestRetries(t *testing.T) {
 			return err
 		}, 2},
 		{"GetToken", func(ctx context.Context, p *Provider, command string) error {
-			_, err := p.GetToken(ctx, sdk.CodeExchange{Code: command})
+			_, _, err := p.GetToken(ctx, sdk.CodeExchange{Code: command})
 			return err
 		}, 1},
 		{"RefreshToken", func(ctx context.Context, p *Provider, command string) error {
@@ -373,7 +374,7 @@ func TestCallsWaitForTheNextProcess(t *testing.T) {
 		proc := p.process.Load()
 		proc.kill()
 		<-proc.exited
-		if _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
+		if _, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -386,7 +387,7 @@ func TestConnectionBreaks(t *testing.T) {
 	_, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: "hang-up"})
 	wantKind(t, err, KindUnavailable)
 	for range 3 {
-		if _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
+		if _, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -413,7 +414,7 @@ func TestUnsentCallIsMadeAgain(t *testing.T) {
 	wantKind(t, err, KindUnavailable)
 	call := make(chan error, 1)
 	go func() {
-		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+		_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
 		call <- err
 	}()
 	inFlight(t, p, 1)
@@ -468,7 +469,7 @@ func TestCallsBeforeReady(t *testing.T) {
 		}
 	}()
 	p := provider(t, c, "p")
-	_, err = p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+	_, _, err = p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
 	if wantKind(t, err, KindUnavailable); !errors.Is(err, ErrStopped) {
 		t.Errorf("before Start: %v", err)
 	}
@@ -476,7 +477,7 @@ func TestCallsBeforeReady(t *testing.T) {
 		t.Error("Configured before Start")
 	}
 	c.Start(context.Background())
-	if _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
+	if _, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"}); err != nil {
 		t.Errorf("right after Start: %v", err)
 	}
 }
@@ -487,7 +488,7 @@ func TestWaitIsBounded(t *testing.T) {
 	span.wait = 20 * time.Millisecond
 	c := catalogOf(t, Config{Providers: []ProviderConfig{providerOf(t, "silent", "p")}, timing: span})
 	p := provider(t, c, "p")
-	_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+	_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
 	if got := wantKind(t, err, KindUnavailable); !errors.Is(err, ErrNotReady) || got.RetryAfter == 0 {
 		t.Errorf("GetToken: %v, retry after %v", err, got.RetryAfter)
 	}
@@ -509,7 +510,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	tell(t, p, "print "+secret+" printed")
 	_, err := p.GetUserInfo(background(t), &sdk.Token{AccessToken: "panic " + secret})
 	wantKind(t, err, KindFault)
-	_, err = p.GetToken(background(t), sdk.CodeExchange{Code: "leak"})
+	_, _, err = p.GetToken(background(t), sdk.CodeExchange{Code: "leak"})
 	wantKind(t, err, KindFault)
 	if strings.Contains(fmt.Sprint(err), secret) {
 		t.Errorf("the error shows the secret: %v", err)

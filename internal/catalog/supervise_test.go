@@ -30,7 +30,7 @@ func TestCrashIsRestarted(t *testing.T) {
 			t.Errorf("restarts = %d, want %d", got, restarts)
 		}
 		old := p.Status().PID
-		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "crash"})
+		_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "crash"})
 		wantKind(t, err, KindUnavailable)
 		replaced(t, p, old)
 	}

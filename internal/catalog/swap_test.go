@@ -73,7 +73,7 @@ func TestSwapUnderLoad(t *testing.T) {
 				var err error
 				switch i % 3 { // a code is good once: such a call is never made again
 				case 0:
-					_, err = p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
+					_, _, err = p.GetToken(background(t), sdk.CodeExchange{Code: "x"})
 				case 1:
 					_, err = p.GetUserInfo(background(t), &sdk.Token{AccessToken: "x"})
 				default:
@@ -358,7 +358,7 @@ func TestSwapDrains(t *testing.T) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	call := make(chan error, 1)
 	go func() {
-		_, err := p.GetToken(background(t), sdk.CodeExchange{Code: "wait " + gate})
+		_, _, err := p.GetToken(background(t), sdk.CodeExchange{Code: "wait " + gate})
 		call <- err
 	}()
 	inFlight(t, p, 1)
@@ -389,7 +389,7 @@ func TestSwapDrainIsBounded(t *testing.T) {
 	defer cancel()
 	call := make(chan error, 1)
 	go func() {
-		_, err := p.GetToken(ctx, sdk.CodeExchange{Code: "hold"})
+		_, _, err := p.GetToken(ctx, sdk.CodeExchange{Code: "hold"})
 		call <- err
 	}()
 	inFlight(t, p, 1)

@@ -56,14 +56,15 @@ func (f *Flow) Finish(ctx context.Context, in Callback) (*Finished, error) {
 	if err := matches(tx, setup, in); err != nil {
 		return out, err
 	}
-	out.Token, err = setup.Provider.GetToken(ctx, sdk.CodeExchange{
+	var said *sdk.User
+	out.Token, said, err = setup.Provider.GetToken(ctx, sdk.CodeExchange{
 		Code: in.Params.Get("code"), RedirectURI: tx.RedirectURI, CodeVerifier: tx.Verifier, Nonce: tx.Nonce,
 		Params: others(in.Params),
 	})
 	if err != nil {
 		return out, err
 	}
-	out.User, err = setup.user(ctx, out.Token)
+	out.User, err = setup.user(ctx, out.Token, said)
 	return out, err
 }
 
@@ -181,6 +182,6 @@ func (f *Flow) Password(ctx context.Context, providerID string, in sdk.Credentia
 	if out.Token, err = setup.Provider.PasswordLogin(ctx, in); err != nil {
 		return out, err
 	}
-	out.User, err = setup.user(ctx, out.Token)
+	out.User, err = setup.user(ctx, out.Token, nil)
 	return out, err
 }

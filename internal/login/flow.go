@@ -32,8 +32,8 @@ var (
 type Provider interface {
 	// AuthorizeParams gives the provider's part of the authorization request.
 	AuthorizeParams(context.Context, sdk.AuthorizeRequest) (sdk.AuthorizeParams, error)
-	// GetToken exchanges the code, once.
-	GetToken(context.Context, sdk.CodeExchange) (*sdk.Token, error)
+	// GetToken exchanges the code, once. The user is nil where GetUserInfo has to be asked for it.
+	GetToken(context.Context, sdk.CodeExchange) (*sdk.Token, *sdk.User, error)
 	// GetUserInfo turns a token into a user.
 	GetUserInfo(context.Context, *sdk.Token) (*sdk.User, error)
 	// RefreshToken renews a token.
@@ -96,11 +96,13 @@ func New(cfg Config) *Flow {
 	return &Flow{Config: cfg}
 }
 
-// user turns a token into a user of this setup.
-func (s Setup) user(ctx context.Context, token *sdk.Token) (*identity.User, error) {
-	said, err := s.Provider.GetUserInfo(ctx, token)
-	if err != nil {
-		return nil, err
+// user turns a token into a user of this setup. The provider is asked unless it said already whose token it is.
+func (s Setup) user(ctx context.Context, token *sdk.Token, said *sdk.User) (*identity.User, error) {
+	if said == nil {
+		var err error
+		if said, err = s.Provider.GetUserInfo(ctx, token); err != nil {
+			return nil, err
+		}
 	}
 	declared, _ := s.Provider.Configured()
 	source := identity.Source{Provider: s.ID, Plugin: s.Plugin, Issuer: declared.Issuer, Identifier: s.Identifier}

@@ -24,8 +24,9 @@ import (
 type fakeProvider struct {
 	params     sdk.AuthorizeParams
 	configured sdk.Configured
-	user       *sdk.User
-	err        error // of GetToken, RefreshToken and PasswordLogin
+	user       *sdk.User // of GetUserInfo
+	along      *sdk.User // of GetToken
+	err        error     // of GetToken, RefreshToken and PasswordLogin
 	refreshed  *sdk.Token
 
 	mu        sync.Mutex
@@ -40,11 +41,11 @@ func (p *fakeProvider) AuthorizeParams(_ context.Context, in sdk.AuthorizeReques
 	return p.params, nil
 }
 
-func (p *fakeProvider) GetToken(_ context.Context, in sdk.CodeExchange) (*sdk.Token, error) {
+func (p *fakeProvider) GetToken(_ context.Context, in sdk.CodeExchange) (*sdk.Token, *sdk.User, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.exchanges = append(p.exchanges, in)
-	return &sdk.Token{AccessToken: "at", RefreshToken: "rt", IDToken: "it"}, p.err
+	return &sdk.Token{AccessToken: "at", RefreshToken: "rt", IDToken: "it"}, p.along, p.err
 }
 
 func (p *fakeProvider) GetUserInfo(context.Context, *sdk.Token) (*sdk.User, error) {
@@ -153,6 +154,20 @@ func TestLogin(t *testing.T) {
 	}
 	if got.Params.Has("code") || got.Params.Has("state") {
 		t.Error("the provider was told code or state a second time")
+	}
+}
+
+// TestUserWhoComesAlong: a provider that tells the user with the token is not asked again.
+func TestUserWhoComesAlong(t *testing.T) {
+	w := newWorld(t)
+	w.provider.along = &sdk.User{Sub: "u2", PreferredUsername: "grace"}
+	done, err := w.finish(answer(w.start("").Get("state")))
+	if err != nil || done.User.Identifier != "grace" {
+		t.Errorf("Finish = %+v, %v; want grace, who came along", done.User, err)
+	}
+	w.provider.along = &sdk.User{PreferredUsername: "nobody"}
+	if done, err = w.finish(answer(w.start("").Get("state"))); !errors.Is(err, identity.ErrUnusable) || done.User != nil {
+		t.Errorf("Finish = %+v, %v; want ErrUnusable", done, err)
 	}
 }
 

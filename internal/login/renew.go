@@ -20,7 +20,7 @@ func (f *Flow) Renew(ctx context.Context, user *identity.User, old *sdk.Token) (
 	if err != nil {
 		return nil, nil, refused(err)
 	}
-	now, err := setup.user(ctx, token)
+	now, err := setup.user(ctx, token, nil)
 	if err != nil {
 		return nil, nil, refused(err)
 	}

@@ -204,6 +204,14 @@ func TestWireFaults(t *testing.T) {
 		{"login", "neither an error nor a token", server{getToken: func(context.Context, *pb.GetTokenRequest, pb.ProviderServer) (*pb.GetTokenResponse, error) {
 			return &pb.GetTokenResponse{}, nil
 		}}},
+		{"login-in-one-call", "another user", server{getToken: func(ctx context.Context, in *pb.GetTokenRequest, next pb.ProviderServer) (*pb.GetTokenResponse, error) {
+			out, err := next.GetToken(ctx, in)
+			if user := out.GetUser(); user != nil {
+				user.Groups = nil
+				user.Sub += "0"
+			}
+			return out, err
+		}}},
 		{"token-500", "whose fault", server{getToken: func(ctx context.Context, in *pb.GetTokenRequest, next pb.ProviderServer) (*pb.GetTokenResponse, error) {
 			out, err := next.GetToken(ctx, in)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ func flowChecks() []check {
 func loginChecks() []check {
 	return []check{
 		{name: "login-sub", run: checkSub},
+		{name: "login-in-one-call", run: checkInOneCall, when: byCode},
 		{name: "login-claims", run: checkClaims},
 		{name: "login-big-numbers", run: checkBigNumbers, when: asksIDP},
 		{name: "login-email-verified", run: checkEmailVerified, when: asksIDP},
@@ -249,6 +251,26 @@ func (s *suite) renamed(ctx context.Context) (*sdk.Token, *sdk.User, error) {
 	}
 	token, user, err := s.login(ctx, s.shared, changed)
 	return token, user, errors.Join(err, s.idp.SetUser(old))
+}
+
+// checkInOneCall: a user who comes along with the token is the one that GetUserInfo tells.
+func checkInOneCall(ctx context.Context, s *suite) error {
+	in, err := s.authorize(ctx, s.shared, s.who(verified))
+	if err != nil {
+		return err
+	}
+	token, along, err := s.shared.getTokenAndUser(ctx, in)
+	if err != nil || along == nil { // who leaves it out is asked for it
+		return err
+	}
+	user, err := s.shared.getUserInfo(ctx, token)
+	if err != nil {
+		return fmt.Errorf("GetUserInfo: %w", err)
+	}
+	if !reflect.DeepEqual(along, user) {
+		return fmt.Errorf("GetToken with with_user tells another user (%q) than GetUserInfo (%q), or not all of it", along.Sub, user.Sub)
+	}
+	return nil
 }
 
 func checkClaims(_ context.Context, s *suite) error {

@@ -83,6 +83,15 @@ func (p *provider) getToken(ctx context.Context, in sdk.CodeExchange) (*sdk.Toke
 	return p.token(ctx, "GetToken", func(ctx context.Context) (*sdk.Token, error) { return p.client.GetToken(ctx, in) })
 }
 
+// getTokenAndUser is getToken as authd calls it: with the user, if the plugin tells it there.
+func (p *provider) getTokenAndUser(ctx context.Context, in sdk.CodeExchange) (t *sdk.Token, u *sdk.User, err error) {
+	t, err = p.token(ctx, "GetToken", func(ctx context.Context) (*sdk.Token, error) {
+		t, u, err = p.client.GetTokenAndUser(ctx, in)
+		return t, err
+	})
+	return t, u, err
+}
+
 func (p *provider) refreshToken(ctx context.Context, t *sdk.Token) (*sdk.Token, error) {
 	return p.token(ctx, "RefreshToken", func(ctx context.Context) (*sdk.Token, error) { return p.client.RefreshToken(ctx, t) })
 }

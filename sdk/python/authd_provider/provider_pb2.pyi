@@ -160,26 +160,30 @@ class Parameter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class GetTokenRequest(_message.Message):
-    __slots__ = ("code", "redirect_uri", "code_verifier", "nonce", "callback_parameters", "max_age")
+    __slots__ = ("code", "redirect_uri", "code_verifier", "nonce", "callback_parameters", "max_age", "with_user")
     CODE_FIELD_NUMBER: _ClassVar[int]
     REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
     CODE_VERIFIER_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     CALLBACK_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    WITH_USER_FIELD_NUMBER: _ClassVar[int]
     code: str
     redirect_uri: str
     code_verifier: str
     nonce: str
     callback_parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
     max_age: _duration_pb2.Duration
-    def __init__(self, code: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., code_verifier: _Optional[str] = ..., nonce: _Optional[str] = ..., callback_parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    with_user: bool
+    def __init__(self, code: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., code_verifier: _Optional[str] = ..., nonce: _Optional[str] = ..., callback_parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., with_user: bool = ...) -> None: ...
 
 class GetTokenResponse(_message.Message):
-    __slots__ = ("token",)
+    __slots__ = ("token", "user")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     token: Token
-    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
+    user: User
+    def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class GetUserInfoRequest(_message.Message):
     __slots__ = ("token",)

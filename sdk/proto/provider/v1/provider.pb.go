@@ -910,7 +910,9 @@ type GetTokenRequest struct {
 	// callback_parameters are the other parameters of the authorization response.
 	CallbackParameters []*Parameter `protobuf:"bytes,5,rep,name=callback_parameters,json=callbackParameters,proto3" json:"callback_parameters,omitempty"`
 	// max_age that was asked for; the ID token's auth_time must obey it.
-	MaxAge        *durationpb.Duration `protobuf:"bytes,6,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	MaxAge *durationpb.Duration `protobuf:"bytes,6,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	// with_user asks for the user too, to spare a call. A plugin may leave that out.
+	WithUser      bool `protobuf:"varint,7,opt,name=with_user,json=withUser,proto3" json:"with_user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -987,9 +989,19 @@ func (x *GetTokenRequest) GetMaxAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetTokenRequest) GetWithUser() bool {
+	if x != nil {
+		return x.WithUser
+	}
+	return false
+}
+
 type GetTokenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Token         *Token                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Token *Token                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// user as GetUserInfo would answer for the token, where with_user asked for it. Absent, for whatever reason: the host
+	// calls GetUserInfo.
+	User          *User `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1039,13 @@ func (*GetTokenResponse) Descriptor() ([]byte, []int) {
 func (x *GetTokenResponse) GetToken() *Token {
 	if x != nil {
 		return x.Token
+	}
+	return nil
+}
+
+func (x *GetTokenResponse) GetUser() *User {
+	if x != nil {
+		return x.User
 	}
 	return nil
 }
@@ -2142,16 +2161,18 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"parameters\":\n" +
 	"\tParameter\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
-	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05value\"\x95\x02\n" +
+	"\x05value\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05value\"\xb2\x02\n" +
 	"\x0fGetTokenRequest\x12\x17\n" +
 	"\x04code\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04code\x12!\n" +
 	"\fredirect_uri\x18\x02 \x01(\tR\vredirectUri\x12(\n" +
 	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12\x19\n" +
 	"\x05nonce\x18\x04 \x01(\tB\x03\x80\x01\x01R\x05nonce\x12M\n" +
 	"\x13callback_parameters\x18\x05 \x03(\v2\x1c.authd.provider.v1.ParameterR\x12callbackParameters\x122\n" +
-	"\amax_age\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"B\n" +
+	"\amax_age\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1b\n" +
+	"\twith_user\x18\a \x01(\bR\bwithUser\"o\n" +
 	"\x10GetTokenResponse\x12.\n" +
-	"\x05token\x18\x01 \x01(\v2\x18.authd.provider.v1.TokenR\x05token\"D\n" +
+	"\x05token\x18\x01 \x01(\v2\x18.authd.provider.v1.TokenR\x05token\x12+\n" +
+	"\x04user\x18\x02 \x01(\v2\x17.authd.provider.v1.UserR\x04user\"D\n" +
 	"\x12GetUserInfoRequest\x12.\n" +
 	"\x05token\x18\x01 \x01(\v2\x18.authd.provider.v1.TokenR\x05token\"B\n" +
 	"\x13GetUserInfoResponse\x12+\n" +
@@ -2323,46 +2344,47 @@ var file_provider_v1_provider_proto_depIdxs = []int32{
 	11, // 6: authd.provider.v1.GetTokenRequest.callback_parameters:type_name -> authd.provider.v1.Parameter
 	33, // 7: authd.provider.v1.GetTokenRequest.max_age:type_name -> google.protobuf.Duration
 	28, // 8: authd.provider.v1.GetTokenResponse.token:type_name -> authd.provider.v1.Token
-	28, // 9: authd.provider.v1.GetUserInfoRequest.token:type_name -> authd.provider.v1.Token
-	29, // 10: authd.provider.v1.GetUserInfoResponse.user:type_name -> authd.provider.v1.User
-	28, // 11: authd.provider.v1.RefreshTokenRequest.token:type_name -> authd.provider.v1.Token
-	28, // 12: authd.provider.v1.RefreshTokenResponse.token:type_name -> authd.provider.v1.Token
-	28, // 13: authd.provider.v1.RevokeTokenRequest.token:type_name -> authd.provider.v1.Token
-	28, // 14: authd.provider.v1.PasswordLoginResponse.token:type_name -> authd.provider.v1.Token
-	34, // 15: authd.provider.v1.VerifyLogoutTokenResponse.expiry:type_name -> google.protobuf.Timestamp
-	30, // 16: authd.provider.v1.CheckResponse.diagnostics:type_name -> authd.provider.v1.Diagnostic
-	34, // 17: authd.provider.v1.Token.expiry:type_name -> google.protobuf.Timestamp
-	1,  // 18: authd.provider.v1.Diagnostic.severity:type_name -> authd.provider.v1.Diagnostic.Severity
-	2,  // 19: authd.provider.v1.ProviderError.source:type_name -> authd.provider.v1.ProviderError.Source
-	33, // 20: authd.provider.v1.ProviderError.retry_after:type_name -> google.protobuf.Duration
-	30, // 21: authd.provider.v1.ProviderError.diagnostics:type_name -> authd.provider.v1.Diagnostic
-	3,  // 22: authd.provider.v1.Provider.Describe:input_type -> authd.provider.v1.DescribeRequest
-	7,  // 23: authd.provider.v1.Provider.Configure:input_type -> authd.provider.v1.ConfigureRequest
-	9,  // 24: authd.provider.v1.Provider.AuthorizeParams:input_type -> authd.provider.v1.AuthorizeParamsRequest
-	12, // 25: authd.provider.v1.Provider.GetToken:input_type -> authd.provider.v1.GetTokenRequest
-	14, // 26: authd.provider.v1.Provider.GetUserInfo:input_type -> authd.provider.v1.GetUserInfoRequest
-	16, // 27: authd.provider.v1.Provider.RefreshToken:input_type -> authd.provider.v1.RefreshTokenRequest
-	18, // 28: authd.provider.v1.Provider.RevokeToken:input_type -> authd.provider.v1.RevokeTokenRequest
-	20, // 29: authd.provider.v1.Provider.EndSession:input_type -> authd.provider.v1.EndSessionRequest
-	22, // 30: authd.provider.v1.Provider.PasswordLogin:input_type -> authd.provider.v1.PasswordLoginRequest
-	24, // 31: authd.provider.v1.Provider.VerifyLogoutToken:input_type -> authd.provider.v1.VerifyLogoutTokenRequest
-	26, // 32: authd.provider.v1.Provider.Check:input_type -> authd.provider.v1.CheckRequest
-	4,  // 33: authd.provider.v1.Provider.Describe:output_type -> authd.provider.v1.DescribeResponse
-	8,  // 34: authd.provider.v1.Provider.Configure:output_type -> authd.provider.v1.ConfigureResponse
-	10, // 35: authd.provider.v1.Provider.AuthorizeParams:output_type -> authd.provider.v1.AuthorizeParamsResponse
-	13, // 36: authd.provider.v1.Provider.GetToken:output_type -> authd.provider.v1.GetTokenResponse
-	15, // 37: authd.provider.v1.Provider.GetUserInfo:output_type -> authd.provider.v1.GetUserInfoResponse
-	17, // 38: authd.provider.v1.Provider.RefreshToken:output_type -> authd.provider.v1.RefreshTokenResponse
-	19, // 39: authd.provider.v1.Provider.RevokeToken:output_type -> authd.provider.v1.RevokeTokenResponse
-	21, // 40: authd.provider.v1.Provider.EndSession:output_type -> authd.provider.v1.EndSessionResponse
-	23, // 41: authd.provider.v1.Provider.PasswordLogin:output_type -> authd.provider.v1.PasswordLoginResponse
-	25, // 42: authd.provider.v1.Provider.VerifyLogoutToken:output_type -> authd.provider.v1.VerifyLogoutTokenResponse
-	27, // 43: authd.provider.v1.Provider.Check:output_type -> authd.provider.v1.CheckResponse
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	29, // 9: authd.provider.v1.GetTokenResponse.user:type_name -> authd.provider.v1.User
+	28, // 10: authd.provider.v1.GetUserInfoRequest.token:type_name -> authd.provider.v1.Token
+	29, // 11: authd.provider.v1.GetUserInfoResponse.user:type_name -> authd.provider.v1.User
+	28, // 12: authd.provider.v1.RefreshTokenRequest.token:type_name -> authd.provider.v1.Token
+	28, // 13: authd.provider.v1.RefreshTokenResponse.token:type_name -> authd.provider.v1.Token
+	28, // 14: authd.provider.v1.RevokeTokenRequest.token:type_name -> authd.provider.v1.Token
+	28, // 15: authd.provider.v1.PasswordLoginResponse.token:type_name -> authd.provider.v1.Token
+	34, // 16: authd.provider.v1.VerifyLogoutTokenResponse.expiry:type_name -> google.protobuf.Timestamp
+	30, // 17: authd.provider.v1.CheckResponse.diagnostics:type_name -> authd.provider.v1.Diagnostic
+	34, // 18: authd.provider.v1.Token.expiry:type_name -> google.protobuf.Timestamp
+	1,  // 19: authd.provider.v1.Diagnostic.severity:type_name -> authd.provider.v1.Diagnostic.Severity
+	2,  // 20: authd.provider.v1.ProviderError.source:type_name -> authd.provider.v1.ProviderError.Source
+	33, // 21: authd.provider.v1.ProviderError.retry_after:type_name -> google.protobuf.Duration
+	30, // 22: authd.provider.v1.ProviderError.diagnostics:type_name -> authd.provider.v1.Diagnostic
+	3,  // 23: authd.provider.v1.Provider.Describe:input_type -> authd.provider.v1.DescribeRequest
+	7,  // 24: authd.provider.v1.Provider.Configure:input_type -> authd.provider.v1.ConfigureRequest
+	9,  // 25: authd.provider.v1.Provider.AuthorizeParams:input_type -> authd.provider.v1.AuthorizeParamsRequest
+	12, // 26: authd.provider.v1.Provider.GetToken:input_type -> authd.provider.v1.GetTokenRequest
+	14, // 27: authd.provider.v1.Provider.GetUserInfo:input_type -> authd.provider.v1.GetUserInfoRequest
+	16, // 28: authd.provider.v1.Provider.RefreshToken:input_type -> authd.provider.v1.RefreshTokenRequest
+	18, // 29: authd.provider.v1.Provider.RevokeToken:input_type -> authd.provider.v1.RevokeTokenRequest
+	20, // 30: authd.provider.v1.Provider.EndSession:input_type -> authd.provider.v1.EndSessionRequest
+	22, // 31: authd.provider.v1.Provider.PasswordLogin:input_type -> authd.provider.v1.PasswordLoginRequest
+	24, // 32: authd.provider.v1.Provider.VerifyLogoutToken:input_type -> authd.provider.v1.VerifyLogoutTokenRequest
+	26, // 33: authd.provider.v1.Provider.Check:input_type -> authd.provider.v1.CheckRequest
+	4,  // 34: authd.provider.v1.Provider.Describe:output_type -> authd.provider.v1.DescribeResponse
+	8,  // 35: authd.provider.v1.Provider.Configure:output_type -> authd.provider.v1.ConfigureResponse
+	10, // 36: authd.provider.v1.Provider.AuthorizeParams:output_type -> authd.provider.v1.AuthorizeParamsResponse
+	13, // 37: authd.provider.v1.Provider.GetToken:output_type -> authd.provider.v1.GetTokenResponse
+	15, // 38: authd.provider.v1.Provider.GetUserInfo:output_type -> authd.provider.v1.GetUserInfoResponse
+	17, // 39: authd.provider.v1.Provider.RefreshToken:output_type -> authd.provider.v1.RefreshTokenResponse
+	19, // 40: authd.provider.v1.Provider.RevokeToken:output_type -> authd.provider.v1.RevokeTokenResponse
+	21, // 41: authd.provider.v1.Provider.EndSession:output_type -> authd.provider.v1.EndSessionResponse
+	23, // 42: authd.provider.v1.Provider.PasswordLogin:output_type -> authd.provider.v1.PasswordLoginResponse
+	25, // 43: authd.provider.v1.Provider.VerifyLogoutToken:output_type -> authd.provider.v1.VerifyLogoutTokenResponse
+	27, // 44: authd.provider.v1.Provider.Check:output_type -> authd.provider.v1.CheckResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_provider_v1_provider_proto_init() }
