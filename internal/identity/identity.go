@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
@@ -180,8 +181,7 @@ func claims(said json.RawMessage) json.RawMessage {
 	if len(said) == 0 || len(said) > maxClaims {
 		return nil
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(said, &object) != nil {
+	if !json.Valid(said) || !bytes.HasPrefix(bytes.TrimSpace(said), []byte("{")) {
 		return nil
 	}
 	return said

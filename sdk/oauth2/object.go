@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrJSON is wrapped by every error of ParseObject, ParseList and CheckJSON. Their texts name members, never values.
@@ -19,13 +20,13 @@ type Object map[string]json.RawMessage
 
 // ParseObject reads one JSON object. It refuses what two readers may understand differently: a repeated member (at
 // any depth), two members whose names differ in case only (at the top, where claims live), invalid UTF-8, and
-// anything after the object.
+// anything after the object. The members are parts of raw, which must not be changed any more.
 func ParseObject(raw []byte) (Object, error) {
-	if err := CheckJSON(raw); err != nil {
+	o, err := walk(raw, true)
+	if err != nil {
 		return nil, err
 	}
-	var o Object
-	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
+	if o == nil {
 		return nil, fmt.Errorf("%w: it is no object", ErrJSON)
 	}
 	return o, nil
@@ -58,7 +59,7 @@ func (o Object) Has(name string) bool {
 
 // String returns a string member; "" when it is missing or no string.
 func (o Object) String(name string) string {
-	s, _ := decode[string](o[name])
+	s, _ := stringOf(o[name])
 	return s
 }
 
@@ -140,14 +141,32 @@ func (o Object) JSON() json.RawMessage {
 	return raw
 }
 
+// stringOf reads a string. Most need no decoding: they are what stands between the quotes.
+func stringOf(raw json.RawMessage) (string, bool) {
+	if end := len(raw) - 1; end > 0 && raw[0] == '"' && raw[end] == '"' && plain(raw[1:end]) {
+		return string(raw[1:end]), true
+	}
+	return decode[string](raw)
+}
+
+// plain tells whether text stands for itself in a JSON string.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 func stringsOf(raw json.RawMessage) []string {
-	if s, ok := decode[string](raw); ok {
+	if s, ok := stringOf(raw); ok {
 		return []string{s}
 	}
 	items, _ := decode[[]json.RawMessage](raw)
 	var list []string
 	for _, item := range items {
-		if s, ok := decode[string](item); ok {
+		if s, ok := stringOf(item); ok {
 			list = append(list, s)
 		}
 	}

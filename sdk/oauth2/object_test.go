@@ -1,6 +1,7 @@
 package oauth2_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -152,13 +153,29 @@ func TestObjectJSON(t *testing.T) {
 }
 
 func FuzzParseObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1,"A":2}`, `{"a":[{"b":1,"b":2}]}`, `[[[]]]`, "{\"\xff\":1}"} {
+	for _, seed := range []string{`{}`, `{"a":1,"A":2}`, `{"a":[{"b":1,"b":2}]}`, `[[[]]]`, ` { "a" : "b\u00e9" , "\u0061b":"\"" , "c\\":" é" , "d" : -1.5e3 , "e":[ {} ,null ] } `, `{"":""}`, "{\"\xff\":1}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		o, err := oauth2.ParseObject(raw)
 		if err != nil {
 			return
+		}
+		var want oauth2.Object
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatalf("%q is read, but not by encoding/json: %v", raw, err)
+		}
+		if diff := cmp.Diff(want, o); diff != "" {
+			t.Errorf("%q is read otherwise than by encoding/json (-that +this):\n%s", raw, diff)
+		}
+		for name, value := range o {
+			var text *string
+			if json.Unmarshal(value, &text) != nil || text == nil {
+				text = new(string)
+			}
+			if got := o.String(name); got != *text {
+				t.Errorf("%q: String(%q) = %q, want %q", raw, name, got, *text)
+			}
 		}
 		again, err := oauth2.ParseObject(o.JSON())
 		if err != nil || len(again) != len(o) {

@@ -129,9 +129,38 @@ func (a *Answer) mediaType() string {
 // as ParseObject and ParseList do. Statuses other than 200 are errors of source upstream with HTTPStatus set, so that
 // a caller may take a 403 or 404 for "nothing there".
 func (c *Client) GetJSON(ctx context.Context, endpoint string, token *sdk.Token) (json.RawMessage, error) {
+	raw, what, err := c.getJSON(ctx, endpoint, token)
+	if err == nil {
+		err = wrongJSON(what, CheckJSON(raw))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// GetObject is GetJSON and ParseObject.
+func (c *Client) GetObject(ctx context.Context, endpoint string, token *sdk.Token) (Object, error) {
+	raw, what, err := c.getJSON(ctx, endpoint, token)
+	if err != nil {
+		return nil, err
+	}
+	o, err := ParseObject(raw)
+	return o, wrongJSON(what, err)
+}
+
+func wrongJSON(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return sdk.UpstreamErrorf("%s: %w", what, err)
+}
+
+// getJSON returns what should be JSON, and how to name its endpoint in an error.
+func (c *Client) getJSON(ctx context.Context, endpoint string, token *sdk.Token) (raw json.RawMessage, what string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
 	if err != nil {
-		return nil, sdk.UpstreamErrorf("%w: it does not parse as a URL", ErrEndpoint)
+		return nil, "", sdk.UpstreamErrorf("%w: it does not parse as a URL", ErrEndpoint)
 	}
 	r.Header.Set("Accept", "application/json")
 	for name, values := range c.Header {
@@ -142,21 +171,18 @@ func (c *Client) GetJSON(ctx context.Context, endpoint string, token *sdk.Token)
 	}
 	a, err := c.Send("endpoint", r)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	what := place("endpoint", r.URL)
+	what = place("endpoint", r.URL)
 	switch {
 	case a.Status != http.StatusOK:
 		err := sdk.UpstreamErrorf("%s: refuses the request", what)
 		err.HTTPStatus = a.Status
-		return nil, err
+		return nil, "", err
 	case a.mediaType() == "application/jwt":
-		return nil, sdk.UpstreamErrorf("%s: answers a signed JWT, which is not supported; register the client for plain JSON", what)
+		return nil, "", sdk.UpstreamErrorf("%s: answers a signed JWT, which is not supported; register the client for plain JSON", what)
 	}
-	if err := CheckJSON(a.Body); err != nil {
-		return nil, sdk.UpstreamErrorf("%s: %w", what, err)
-	}
-	return a.Body, nil
+	return a.Body, what, nil
 }
 
 // StatusOf returns the HTTP status that an error came with; 0 for an error without one and for nil.

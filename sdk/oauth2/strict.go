@@ -11,11 +11,21 @@ import (
 
 // CheckJSON tells whether raw is one JSON value that every reader understands alike; see ParseObject.
 func CheckJSON(raw []byte) error {
+	_, err := walk(raw, false)
+	return err
+}
+
+// walk is CheckJSON. If it is to collect, and raw is an object, it returns the members, as they stand in raw.
+func walk(raw []byte, collect bool) (Object, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
-		return fmt.Errorf("%w: it does not parse", ErrJSON)
+		return nil, fmt.Errorf("%w: it does not parse", ErrJSON)
 	}
 	w := walker{raw: raw}
-	return w.value(0)
+	if collect && w.next() == '{' {
+		w.top = Object{}
+	}
+	err := w.value(0)
+	return w.top, err
 }
 
 // maxDepth bounds nesting; what identity providers say is flat.
@@ -26,6 +36,7 @@ type walker struct {
 	raw  []byte
 	at   int
 	name []byte // of the member at hand; its memory is used again
+	top  Object // takes the members of the object at the top; :: nil when they are not asked for
 }
 
 // next returns the first byte that is neither white space nor one of the separators, without going past it.
@@ -71,18 +82,43 @@ func (w *walker) members(object bool, depth int) error {
 			w.at++
 			return nil
 		}
-		if object {
-			if seen == nil {
-				seen = make(map[string]bool, 16)
-			}
-			if err := w.remember(seen, w.text(), depth == 0); err != nil {
+		if !object {
+			if err := w.value(depth + 1); err != nil {
 				return err
 			}
+			continue
 		}
-		if err := w.value(depth + 1); err != nil {
+		if seen == nil {
+			seen = make(map[string]bool, 16)
+		}
+		if err := w.member(seen, depth); err != nil {
 			return err
 		}
 	}
+}
+
+// member goes past a name and its value.
+func (w *walker) member(seen map[string]bool, depth int) error {
+	quoted := w.text()
+	if err := w.unquote(quoted); err != nil {
+		return err
+	}
+	var name string
+	if depth == 0 && w.top != nil {
+		name = string(w.name)
+	}
+	if err := w.remember(seen, quoted, depth == 0); err != nil {
+		return err
+	}
+	w.next()
+	start := w.at
+	if err := w.value(depth + 1); err != nil {
+		return err
+	}
+	if depth == 0 && w.top != nil {
+		w.top[name] = w.raw[start:w.at:w.at]
+	}
+	return nil
 }
 
 // text goes past a string and returns it with its quotes.
@@ -97,16 +133,22 @@ func (w *walker) text() []byte {
 	return w.raw[start:w.at]
 }
 
-// remember refuses a member that was seen before; quoted is its name as it stands in the JSON.
-func (w *walker) remember(seen map[string]bool, quoted []byte, foldCase bool) error {
+// unquote puts the name that stands in the JSON as quoted into w.name.
+func (w *walker) unquote(quoted []byte) error {
 	w.name = append(w.name[:0], quoted[1:len(quoted)-1]...)
-	if bytes.IndexByte(w.name, '\\') >= 0 {
-		var name string
-		if err := json.Unmarshal(quoted, &name); err != nil {
-			return fmt.Errorf("%w: it does not parse", ErrJSON)
-		}
-		w.name = append(w.name[:0], name...)
+	if bytes.IndexByte(w.name, '\\') < 0 {
+		return nil
 	}
+	var name string
+	if err := json.Unmarshal(quoted, &name); err != nil {
+		return fmt.Errorf("%w: it does not parse", ErrJSON)
+	}
+	w.name = append(w.name[:0], name...)
+	return nil
+}
+
+// remember refuses a member, whose name is w.name, that was seen before; quoted is the name as it stands in the JSON.
+func (w *walker) remember(seen map[string]bool, quoted []byte, foldCase bool) error {
 	if foldCase {
 		w.fold()
 	}

@@ -78,7 +78,7 @@ func (c *Client) token(o Object) (*sdk.Token, error) {
 // lifetime reads expires_in, which some send as a string. What is no positive number counts as not said.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
 	text := string(raw)
-	if s, ok := decode[string](raw); ok {
+	if s, ok := stringOf(raw); ok {
 		text = s
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)

@@ -40,13 +40,9 @@ func (p *Provider) fetchKeys(ctx context.Context) ([]verificationKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := p.plain().GetJSON(ctx, m.endpoint.JWKS, nil)
+	o, err := p.plain().GetObject(ctx, m.endpoint.JWKS, nil)
 	if err != nil {
 		return nil, err
-	}
-	o, err := oauth2.ParseObject(raw)
-	if err != nil {
-		return nil, sdk.UpstreamErrorf("key set: %w", err)
 	}
 	var set []json.RawMessage
 	if err := json.Unmarshal(o["keys"], &set); err != nil {

@@ -26,13 +26,9 @@ type metadata struct {
 
 // fetchMetadata reads the discovery document (OpenID Connect Discovery 1.0 section 4).
 func (p *Provider) fetchMetadata(ctx context.Context) (*metadata, error) {
-	raw, err := p.plain().GetJSON(ctx, p.config.discovery(), nil)
+	o, err := p.plain().GetObject(ctx, p.config.discovery(), nil)
 	if err != nil {
 		return nil, p.config.lost(err)
-	}
-	o, err := oauth2.ParseObject(raw)
-	if err != nil {
-		return nil, sdk.UpstreamErrorf("discovery document: %w", err)
 	}
 	issuer := o.String("issuer")
 	if !p.config.takes(issuer) {

@@ -272,13 +272,9 @@ func (p *Provider) asksUserInfo(m *metadata) bool {
 
 // userInfo asks the userinfo endpoint (OpenID Connect Core section 5.3).
 func (p *Provider) userInfo(ctx context.Context, m *metadata, t *sdk.Token, id oauth2.Object) (oauth2.Object, error) {
-	raw, err := p.plain().GetJSON(ctx, m.endpoint.UserInfo, t)
+	info, err := p.plain().GetObject(ctx, m.endpoint.UserInfo, t)
 	if err != nil {
 		return nil, err
-	}
-	info, err := oauth2.ParseObject(raw)
-	if err != nil {
-		return nil, sdk.UpstreamErrorf("userinfo: %w", err)
 	}
 	sub := info.String("sub")
 	if !oauth2.IsSubject(sub) {
