@@ -14,14 +14,14 @@ import (
 //	session/HANDLE                → record
 //	session-token/HANDLE          → the upstream token, sealed
 //	session-renewal/HANDLE        → held by the instance that renews, or "failed" for a while
-//	user-session/SUBJECT/HANDLE   → empty; the sessions of one user
+//	user/SUBJECT/HANDLE           → empty; the sessions of one user
 //
 // The token stands apart since a check never needs it.
 const (
 	sessionPrefix = "session/"
 	tokenPrefix   = "session-token/"
 	renewalPrefix = "session-renewal/"
-	userPrefix    = "user-session/"
+	userPrefix    = "user/"
 )
 
 // record is a Session in the store. Its names are short and its times milliseconds, since there is one for everybody

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store/file"
 	"github.com/authd/authd/internal/store/memory"
@@ -31,23 +32,23 @@ func measureMemory(b *testing.B, t *table) {
 	s := newSite(b)
 	authd := s.serve()
 	host := settled(b, authd.pid)
-	t.add(b, row{what: "host, idle, resident", unit: "MB", budget: 30, measured: float64(host.rss) / MB, note: fmt.Sprintf("%.1f MB its own", float64(host.own)/MB)})
-	var largest memoryUse
+	t.add(b, row{what: "host, idle, resident", unit: "MB", budget: 30, measured: float64(host.Resident) / MB, note: fmt.Sprintf("%.1f MB its own", float64(host.Own)/MB)})
+	var largest realtest.Memory
 	for _, pid := range authd.children() {
 		m := settled(b, pid)
-		largest = memoryUse{rss: max(largest.rss, m.rss), own: max(largest.own, m.own)}
+		largest = realtest.Memory{Resident: max(largest.Resident, m.Resident), Own: max(largest.Own, m.Own)}
 	}
-	t.add(b, row{what: "plugin, idle, resident", unit: "MB", budget: 16, measured: float64(largest.rss) / MB, note: "the largest of four"})
-	t.add(b, row{what: "plugin, idle, its own", unit: "MB", budget: 5, measured: float64(largest.own) / MB, note: "anonymous memory: heap, stacks, written data"})
+	t.add(b, row{what: "plugin, idle, resident", unit: "MB", budget: 16, measured: float64(largest.Resident) / MB, note: "the largest of four"})
+	t.add(b, row{what: "plugin, idle, its own", unit: "MB", budget: 5, measured: float64(largest.Own) / MB, note: "anonymous memory: heap, stacks, written data"})
 	authd.stop()
 }
 
 // settled waits until a process neither takes nor returns memory.
-func settled(b *testing.B, pid int) memoryUse {
+func settled(b *testing.B, pid int) realtest.Memory {
 	b.Helper()
-	last, same := memoryOf(b, pid), 0
+	last, same := realtest.MemoryOf(b, pid), 0
 	poll(b, 200*time.Millisecond, "the memory of the process settles", func() bool {
-		now := memoryOf(b, pid)
+		now := realtest.MemoryOf(b, pid)
 		if same++; now != last {
 			same = 0
 		}
@@ -63,7 +64,7 @@ func measureSessions(b *testing.B, t *table) {
 	st := memory.New(memory.Options{})
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = strings.Repeat(" ", 43) // the ids themselves take their room before
+		ids[i] = strings.Repeat("x", 43) // the ids themselves take their room before; blanks would take none
 	}
 	manage(b, st, func(m *session.Manager) {
 		empty := heap()
@@ -136,7 +137,7 @@ func measureConnections(b *testing.B, t *table) {
 		c.run(n)
 		after := settled(b, pid)
 		c.close()
-		return float64(after.rss-before.rss) / float64(n) / KiB
+		return float64(after.Resident-before.Resident) / float64(n) / KiB
 	}
 	reference := grown(bare.pid, bareAddr)
 	t.add(b, row{

@@ -204,10 +204,6 @@ func groupOf(changes ...*change) *group {
 func TestChangesWaitForCompany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openTidy(t, Options{})
-		time.Sleep(lag) // for the first purge, which comes alone
-		for i := range quickGroups {
-			mustPut(t, s, fmt.Sprint("alone", i), "", 0)
-		}
 		before := txID(t, s)
 		var puts sync.WaitGroup
 		for i := range 5 {
@@ -225,7 +221,6 @@ func TestChangesWaitForCompany(t *testing.T) {
 func TestLoneWriterHardlyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openTidy(t, Options{})
-		time.Sleep(lag) // for the first purge
 		begun := time.Now()
 		for i := range 2 * (quickGroups + 1) {
 			mustPut(t, s, fmt.Sprint("k", i), "", 0)

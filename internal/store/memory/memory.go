@@ -63,21 +63,11 @@ type Store struct {
 	expiry  expiryHeap         // the records that expire, soonest first
 }
 
-// record is one entry. Everything but place is fixed once the record is in the
-// map: a Put replaces the record. So a reader may use value after the lock.
-type record struct {
-	key     string
-	value   []byte
-	version uint64
-	expires time.Time
-	place   int // in the expiry heap; -1: not there
-}
-
 // New returns an empty store, whose sweeper runs until Close.
 func New(opt Options) *Store {
 	s := &Store{
 		now:      opt.Now,
-		maxItems: cmp.Or(opt.MaxItems, defaultMaxItems),
+		maxItems: min(cmp.Or(opt.MaxItems, defaultMaxItems), maxRecords),
 		stop:     make(chan struct{}),
 		records:  make(map[string]*record),
 	}
@@ -141,13 +131,7 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Dura
 	}
 	s.remove(key)
 	s.version++
-	s.insert(&record{
-		key:     strings.Clone(key),
-		value:   slices.Clone(value),
-		version: s.version,
-		expires: store.ExpiresAt(s.now(), ttl),
-		place:   -1,
-	})
+	s.insert(newRecord(key, value, s.version, store.ExpiresAt(s.now(), ttl)))
 	s.hub.Publish(key)
 	return s.version, nil
 }
@@ -233,7 +217,7 @@ func (s *Store) keys(prefix string) []string {
 // live returns the record under key unless it is expired. The caller holds s.mu.
 func (s *Store) live(key string) *record {
 	r := s.records[key]
-	if r == nil || store.IsExpired(r.expires, s.now()) {
+	if r == nil || r.expiredAt(s.now()) {
 		return nil
 	}
 	return r
@@ -241,8 +225,8 @@ func (s *Store) live(key string) *record {
 
 // insert files a record under a key that is free. The caller holds s.mu.
 func (s *Store) insert(r *record) {
-	s.records[r.key] = r
-	if !r.expires.IsZero() {
+	s.records[r.key()] = r
+	if r.expires != never {
 		heap.Push(&s.expiry, r)
 	}
 }
@@ -256,9 +240,9 @@ func (s *Store) remove(key string) (wasLive bool) {
 	}
 	delete(s.records, key)
 	if r.place >= 0 {
-		heap.Remove(&s.expiry, r.place)
+		heap.Remove(&s.expiry, int(r.place))
 	}
-	return !store.IsExpired(r.expires, s.now())
+	return !r.expiredAt(s.now())
 }
 
 // usable returns the error of an ended context or of a closed store.
@@ -272,11 +256,6 @@ func (s *Store) usable(ctx context.Context) error {
 		return errClosed()
 	}
 	return nil
-}
-
-// item returns a copy of the record that the caller may keep and change.
-func (r *record) item() store.Item {
-	return store.Item{Key: r.key, Value: slices.Clone(r.value), Version: r.version, Expires: r.expires}
 }
 
 // check returns the error of an ended context, else invalid.

@@ -3,8 +3,6 @@ package memory
 import (
 	"container/heap"
 	"time"
-
-	"github.com/authd/authd/internal/store"
 )
 
 // sweepUntilStopped removes expired records at a pace. Close ends it.
@@ -29,8 +27,8 @@ func (s *Store) sweep() int {
 	defer s.mu.Unlock()
 	now := s.now()
 	n := 0
-	for n < sweepBatch && len(s.expiry) > 0 && store.IsExpired(s.expiry[0].expires, now) {
-		s.remove(s.expiry[0].key)
+	for n < sweepBatch && len(s.expiry) > 0 && s.expiry[0].expiredAt(now) {
+		s.remove(s.expiry[0].key())
 		n++
 	}
 	return n
@@ -46,18 +44,18 @@ var _ heap.Interface = (*expiryHeap)(nil)
 func (h expiryHeap) Len() int { return len(h) }
 
 // Less implements [heap.Interface].
-func (h expiryHeap) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].expires < h[j].expires }
 
 // Swap implements [heap.Interface].
 func (h expiryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
+	h[i].place, h[j].place = int32(i), int32(j)
 }
 
 // Push implements [heap.Interface].
 func (h *expiryHeap) Push(x any) {
 	r := x.(*record)
-	r.place = len(*h)
+	r.place = int32(len(*h))
 	*h = append(*h, r)
 }
 
@@ -68,6 +66,6 @@ func (h *expiryHeap) Pop() any {
 	r := old[last]
 	old[last] = nil
 	*h = old[:last]
-	r.place = -1
+	r.place = nowhere
 	return r
 }

@@ -47,17 +47,17 @@ func checkHeap(t *testing.T, s *Store) {
 	t.Helper()
 	expiring := 0
 	for key, r := range s.records {
-		if r.key != key {
-			t.Fatalf("record %q under %q", r.key, key)
+		if r.key() != key {
+			t.Fatalf("record %q under %q", r.key(), key)
 		}
-		if r.expires.IsZero() {
+		if r.expires == never {
 			continue
 		}
 		expiring++
-		if r.place < 0 || r.place >= len(s.expiry) || s.expiry[r.place] != r {
+		if r.place < 0 || int(r.place) >= len(s.expiry) || s.expiry[r.place] != r {
 			t.Fatalf("record %q is not at its place %d", key, r.place)
 		}
-		if r.expires.Before(s.expiry[0].expires) {
+		if r.expires < s.expiry[0].expires {
 			t.Fatalf("record %q expires before the first of the heap", key)
 		}
 	}
