@@ -114,7 +114,8 @@ func origin(u *url.URL) string {
 // pins is what a configured provider is held to for the life of its process.
 type pins struct {
 	insecure  bool
-	authorize string   // origin of the authorization endpoint; "" for a provider that has none
+	endpoint  string   // the authorization endpoint that was declared; "" for a provider that has none
+	authorize string   // its origin
 	declared  []string // every origin to which it may send people
 	issuer    string
 }
@@ -152,19 +153,15 @@ func checkConfigured(c *sdk.Configured, insecure bool) (pins, error) {
 	if err != nil {
 		return held, err
 	}
-	held.authorize = origin(u)
+	held.endpoint, held.authorize = c.AuthorizationEndpoint, origin(u)
 	held.declared = append(held.declared, held.authorize)
 	return held, nil
 }
 
 // checkAuthorize judges where a person is to be sent to sign in.
 func (h pins) checkAuthorize(a sdk.AuthorizeParams) error {
-	u, err := webURL("authorization endpoint", a.Endpoint, h.insecure)
-	if err != nil {
+	if err := h.checkEndpoint(a.Endpoint); err != nil {
 		return err
-	}
-	if origin(u) != h.authorize {
-		return fmt.Errorf("authorization endpoint is on %s; this provider declared %s", origin(u), h.authorize)
 	}
 	count := 0
 	for name, values := range a.Params {
@@ -177,9 +174,24 @@ func (h pins) checkAuthorize(a sdk.AuthorizeParams) error {
 		if err := text("a parameter's name", name, nameMax); err != nil {
 			return err
 		}
-		if err := texts("parameter "+name, values, paramsMax, paramMax); err != nil {
-			return err
+		if err := texts(name, values, paramsMax, paramMax); err != nil {
+			return fmt.Errorf("parameter %w", err)
 		}
+	}
+	return nil
+}
+
+// checkEndpoint judges an authorization endpoint. Most providers have one and the same all their life.
+func (h pins) checkEndpoint(endpoint string) error {
+	if endpoint == h.endpoint && endpoint != "" {
+		return nil
+	}
+	u, err := webURL("authorization endpoint", endpoint, h.insecure)
+	if err != nil {
+		return err
+	}
+	if origin(u) != h.authorize {
+		return fmt.Errorf("authorization endpoint is on %s; this provider declared %s", origin(u), h.authorize)
 	}
 	return nil
 }

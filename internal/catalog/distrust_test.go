@@ -66,6 +66,7 @@ func TestCheckConfigured(t *testing.T) {
 			if err != nil {
 				return
 			}
+			test.want.endpoint = test.in.AuthorizationEndpoint
 			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(pins{})); diff != "" {
 				t.Errorf("pins (-want +got):\n%s", diff)
 			}
