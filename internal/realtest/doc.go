@@ -1,9 +1,14 @@
 // Package realtest starts the real software that authd is tested against: nginx,
 // Caddy, HAProxy, Apache, Keycloak, npm's oidc-provider and Chromium; and finds Python and npm packages.
+// It also builds and starts authd itself, for the tests that run it as a process.
 //
-//	find.go       where a part is, and how to install it
-//	port.go       a free loopback port that no other test takes
-//	process.go    start, wait until it answers, collect its log, stop it
+//	find.go       where a part is, and how to install it; Checkout
+//	port.go       FreePort, FreeAddr: no other test takes them
+//	programs.go   Programs: authd and its plugins, built once; Run for TestMain
+//	process.go    Start, Launch: start, wait until it is ready, read its log, stop it
+//	supervise.go  the same for software that is not ours and may forget its own children
+//	child_linux.go  Child, Status, Memory: what /proc says, of the plugins of a process too
+//	poll.go       Await, Poll, Answers: wait for what must come
 //	nginx.go      StartNginx
 //	proxy.go      what the next three share
 //	caddy.go      StartCaddy

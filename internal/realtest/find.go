@@ -90,3 +90,13 @@ func ModuleRoot() (string, error) {
 		dir = parent
 	}
 }
+
+// Checkout returns a path in the checkout.
+func Checkout(t testing.TB, elem ...string) string {
+	t.Helper()
+	root, err := ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(append([]string{root}, elem...)...)
+}

@@ -39,7 +39,7 @@ type Keycloak struct {
 	AdminUser     string // administrator of the realm "master"
 	AdminPassword string
 
-	process *process
+	process *Process
 	release []func() // what stop gives back, last first
 }
 
@@ -54,7 +54,7 @@ func StartKeycloak(t testing.TB, realm []byte) *Keycloak {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of keycloak:\n%s", k.process.tail())
+			t.Logf("log of keycloak:\n%s", Tail(k.process.Log()))
 		}
 		k.stop()
 	})
@@ -101,7 +101,7 @@ func (s *SharedKeycloak) Get(t testing.TB) *Keycloak {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of keycloak:\n%s", k.process.tail())
+			t.Logf("log of keycloak:\n%s", Tail(k.process.Log()))
 		}
 	})
 	return k
@@ -186,7 +186,8 @@ func startKeycloak(realm []byte) (k *Keycloak, err error) {
 	if k.process, err = k.launch(home, dir, port); err != nil {
 		return nil, err
 	}
-	return k, k.process.ready(keycloakLimit, answers(k.Issuer+"/.well-known/openid-configuration"))
+	_, err = k.process.Ready(pollEvery, keycloakLimit, Answers(k.Issuer+"/.well-known/openid-configuration"))
+	return k, err
 }
 
 // keycloakInstance lays out a home of its own for one run: the program by links to the
@@ -207,7 +208,7 @@ func keycloakInstance(dir, home string, realm []byte) error {
 
 // launch starts the built Keycloak with an in-memory database. TieredStopAtLevel=1
 // saves the time of the optimising compiler, which never pays for itself here.
-func (k *Keycloak) launch(home, dir string, port int) (*process, error) {
+func (k *Keycloak) launch(home, dir string, port int) (*Process, error) {
 	env := []string{
 		"KC_BOOTSTRAP_ADMIN_USERNAME=" + k.AdminUser,
 		"KC_BOOTSTRAP_ADMIN_PASSWORD=" + k.AdminPassword,
@@ -223,7 +224,7 @@ func (k *Keycloak) launch(home, dir string, port int) (*process, error) {
 // stop ends the process and gives back its port and its directory.
 func (k *Keycloak) stop() {
 	if k.process != nil {
-		k.process.stop()
+		k.process.End()
 	}
 	for i := len(k.release) - 1; i >= 0; i-- {
 		k.release[i]()

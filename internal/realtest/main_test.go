@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 // orphanMaker, when set, makes the test binary start a process and leave without a
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(orphanMaker); dir != "" {
 		os.Exit(makeOrphan(dir))
 	}
-	code := m.Run()
+	code := Run(m)
 	keycloak.Stop()
 	os.Exit(code)
 }
@@ -29,10 +30,10 @@ func makeOrphan(dir string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if err := p.ready(readyLimit, logHasLine(p)); err != nil {
+	if _, err := p.Ready(time.Millisecond, readyLimit, logHasLine(p)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Print(p.tail())
+	fmt.Print(p.Log())
 	return 0
 }

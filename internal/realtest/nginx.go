@@ -3,9 +3,7 @@
 package realtest
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -67,20 +65,8 @@ func StartNginx(t testing.TB, conf string) *Nginx {
 		t.Fatal(err)
 	}
 	p.attach(t)
-	if err := p.ready(30*time.Second, accepts(n.Port)); err != nil {
+	if _, err := p.Ready(pollEvery, 30*time.Second, accepts(n.Port)); err != nil {
 		t.Fatal(err)
 	}
 	return n
-}
-
-// accepts returns a probe that succeeds when a port of 127.0.0.1 takes a connection.
-func accepts(port int) func(context.Context) error {
-	return func(ctx context.Context) error {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
 }

@@ -75,7 +75,7 @@ func StartOIDCProvider(t testing.TB, config OIDCConfig) *NodeProvider {
 		t.Fatal(err)
 	}
 	p.attach(t)
-	if err := p.ready(time.Minute, answers(n.Issuer+"/.well-known/openid-configuration")); err != nil {
+	if _, err := p.Ready(pollEvery, time.Minute, Answers(n.Issuer+"/.well-known/openid-configuration")); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -84,11 +84,7 @@ func StartOIDCProvider(t testing.TB, config OIDCConfig) *NodeProvider {
 // nodeHome returns the directory of server.mjs after a look at its node_modules.
 func nodeHome(t testing.TB) string {
 	t.Helper()
-	root, err := ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := filepath.Join(root, "test", "e2e", "node")
+	home := Checkout(t, "test", "e2e", "node")
 	if _, err := os.Stat(filepath.Join(home, "node_modules", "oidc-provider")); err != nil {
 		t.Fatalf("npm's oidc-provider is not installed (%v); run \"make deps\", or: npm ci --prefix test/e2e/node", err)
 	}

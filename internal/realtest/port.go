@@ -34,6 +34,12 @@ func FreePort(t testing.TB) int {
 	return port
 }
 
+// FreeAddr is a FreePort with its host: 127.0.0.1:PORT.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t)))
+}
+
 // reservePort picks a port at random and locks a file named after it, because test
 // binaries of several packages run at the same time.
 func reservePort() (port int, release func(), err error) {

@@ -3,159 +3,194 @@
 package realtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
 const (
-	pollEvery = 50 * time.Millisecond
-	stopWait  = 15 * time.Second
-	logTail   = 16 << 10 // bytes of the log that an error or a failed test shows
+	stopWait   = 15 * time.Second
+	stacksWait = 5 * time.Second
+	logTail    = 16 << 10 // bytes of the log that an error or a failed test shows
 )
 
-// supervise runs a command and ends with its exit code. It passes SIGTERM on, and it
-// kills its whole process group when its standard input ends: that is when the test
-// binary is gone without a cleanup (a panic, a test timeout, kill -9).
-const supervise = `
-exec 3<&0
-child= ended=
-trap 'ended=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
-"$@" </dev/null 3<&- &
-child=$!
-[ -z "$ended" ] || kill -TERM "$child"
-(trap - TERM; read -r _ <&3; kill -KILL 0) &
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-exit "$code"
-`
+// Process is a program that runs.
+type Process struct {
+	// Cmd is how it was started. Its ProcessState may be read when the process has ended.
+	Cmd *exec.Cmd
 
-// process is one running command with everything that it started.
-type process struct {
 	name string
-	cmd  *exec.Cmd
-	hold io.Closer // standard input of the supervisor; open as long as we live
-	log  string    // file with standard output and standard error
-	done chan struct{}
-	err  error // how it ended; read it after done
-	once sync.Once
+	done chan struct{} // closed when it has been waited for
 }
 
-// launch starts argv in dir with env added to the environment. Its output goes to
-// NAME.log in dir.
-func launch(name, dir string, env []string, argv ...string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
-	out, err := os.Create(p.log)
+// Start runs a program until the end of the test, when it is asked to end, and killed if it does not. What it writes
+// goes to a file unless cmd says otherwise, and the end of that is shown if the test fails. See Launch for before.
+func Start(t testing.TB, cmd *exec.Cmd, before ...func() error) *Process {
+	t.Helper()
+	if cmd.Stderr == nil {
+		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		cmd.Stderr = log
+		if cmd.Stdout == nil {
+			cmd.Stdout = log
+		}
+	}
+	p, err := Launch(cmd, before...)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		t.Fatal(err)
 	}
-	defer out.Close()
-	p.cmd = exec.Command("/bin/sh", append([]string{"-c", supervise, "supervise"}, argv...)...)
-	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if p.hold, err = p.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+	p.attach(t)
+	return p
+}
+
+// Launch starts a program in a process group of its own, for a caller who ends it. On Linux it is killed when this
+// process is gone, in whatever way that has ended. The functions are called before, on the thread that starts the
+// program: what they set there, such as the cores to run on, the program inherits.
+func Launch(cmd *exec.Cmd, before ...func() error) (*Process, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
+	cmd.SysProcAttr.Setpgid = true
+	dieWithParent(cmd.SysProcAttr)
+	p := &Process{Cmd: cmd, name: filepath.Base(cmd.Path), done: make(chan struct{})}
+	started := make(chan error)
 	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
+		// The kernel takes the end of the thread that forked for that of the parent, so it stays until the end. It is
+		// not unlocked and ends with this goroutine: what was set on it goes with it.
+		runtime.LockOSThread()
+		err := start(cmd, before)
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in ProcessState
+			close(p.done)
+		}
 	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	}
 	return p, nil
 }
 
-// ready polls probe until it succeeds. It gives up when the process ends or when
-// limit has passed, and then tells what the log says.
-func (p *process) ready(limit time.Duration, probe func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		err := probe(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.done:
-			return fmt.Errorf("%s ended before it answered (%v); its log:\n%s", p.name, p.err, p.tail())
-		case <-ctx.Done():
-			return fmt.Errorf("%s did not answer within %s: %w; its log:\n%s", p.name, limit, err, p.tail())
-		case <-tick.C:
+func start(cmd *exec.Cmd, before []func() error) error {
+	for _, set := range before {
+		if err := set(); err != nil {
+			return err
 		}
 	}
+	return cmd.Start()
 }
 
-// stop asks the process to end, then kills what is left of its group. It returns when
-// nothing runs any more and may be called more than once.
-func (p *process) stop() {
-	p.once.Do(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
-		select {
-		case <-p.done:
-		case <-time.After(stopWait):
-		}
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		_ = p.hold.Close()
-		<-p.done
-	})
-}
-
-// tail returns the end of the log.
-func (p *process) tail() string {
-	text, err := os.ReadFile(p.log)
-	if err != nil {
-		return err.Error()
-	}
-	if len(text) > logTail {
-		text = text[len(text)-logTail:]
-	}
-	return strings.TrimSpace(string(text))
-}
-
-// attach stops the process at the end of the test and shows its log if the test failed.
-func (p *process) attach(t testing.TB) {
+// attach ends the process at the end of the test and shows its log if the test failed.
+func (p *Process) attach(t testing.TB) {
 	t.Cleanup(func() {
-		p.stop()
+		p.End()
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", p.name, p.tail())
+			t.Logf("log of %s:\n%s", p.name, Tail(p.Log()))
 		}
 	})
 }
 
-// answers returns a probe that succeeds when url answers with status 200.
-func answers(url string) func(context.Context) error {
-	client := &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true},
+// PID is its process id, and that of its group.
+func (p *Process) PID() int { return p.Cmd.Process.Pid }
+
+// Ended reports whether it has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
 	}
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+}
+
+// Log is what it has written to its standard error: a file, or a writer with a method String.
+func (p *Process) Log() string {
+	switch log := p.Cmd.Stderr.(type) {
+	case *os.File:
+		text, err := os.ReadFile(log.Name())
 		if err != nil {
-			return err
+			return err.Error()
 		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		if resp.StatusCode != http.StatusOK {
-			err = fmt.Errorf("GET %s: %s", url, resp.Status)
-		}
-		return errors.Join(err, resp.Body.Close())
+		return string(text)
+	case fmt.Stringer:
+		return log.String()
 	}
+	return ""
+}
+
+// Tail is the end of a log, as much as people read.
+func Tail(log string) string { return strings.TrimSpace(log[max(0, len(log)-logTail):]) }
+
+// Ready asks again and again, with a pause between, until the answer is nil, and returns how long that took. It gives
+// up when the process ends or limit has passed; then the error holds the last answer and the end of the log.
+func (p *Process) Ready(pause, limit time.Duration, ask func() error) (time.Duration, error) {
+	took, err := poll(p.done, pause, limit, ask)
+	switch {
+	case err == nil:
+		return took, nil
+	case p.Ended():
+		return took, fmt.Errorf("%s ended before it answered (%v): %w; its log:\n%s", p.name, p.Cmd.ProcessState, err, Tail(p.Log()))
+	}
+	return took, fmt.Errorf("%s did not answer within %s: %w; its log:\n%s", p.name, limit, err, Tail(p.Log()))
+}
+
+// Stop sends a signal, waits for the end and returns the exit code; see Wait.
+func (p *Process) Stop(sig os.Signal, limit time.Duration) (code int, err error) {
+	_ = p.Cmd.Process.Signal(sig) // an error means that it has ended already
+	if code, err = p.Wait(limit); err != nil {
+		err = fmt.Errorf("after signal %v: %w", sig, err)
+	}
+	return code, err
+}
+
+// Wait waits for the end and returns the exit code, -1 if that was a signal. What does not end within limit is an
+// error: it is made to write its stacks to the log, as programs in Go do, and then killed with its group.
+func (p *Process) Wait(limit time.Duration) (code int, err error) {
+	if !p.endsWithin(limit) {
+		err = fmt.Errorf("%s did not end within %v", p.name, limit)
+		_ = p.Cmd.Process.Signal(syscall.SIGQUIT) // an error means that it has ended by now
+		if !p.endsWithin(stacksWait) {
+			p.killGroup()
+		}
+	}
+	return p.Cmd.ProcessState.ExitCode(), err
+}
+
+// Kill is kill -9 of this process alone. It returns when it is gone.
+func (p *Process) Kill() {
+	_ = p.Cmd.Process.Kill() // an error means that it has ended already
+	<-p.done
+}
+
+// End asks the process to end, then kills what is left of its group. It may be called more than once.
+func (p *Process) End() {
+	if p.Ended() {
+		return
+	}
+	_ = p.Cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended by now
+	p.endsWithin(stopWait)
+	p.killGroup()
+}
+
+func (p *Process) endsWithin(limit time.Duration) bool {
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+func (p *Process) killGroup() {
+	_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an error means that nothing is left
+	<-p.done
 }

@@ -3,7 +3,6 @@
 package realtest
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -16,17 +15,17 @@ import (
 
 const readyLimit = 30 * time.Second
 
-var errNotYet = errors.New("not yet")
-
-// logHasLine returns a probe that succeeds when the process has written a line.
-func logHasLine(p *process) func(context.Context) error {
-	return func(context.Context) error {
-		if p.tail() == "" {
-			return errNotYet
+// logHasLine is content when the process has written a line.
+func logHasLine(p *Process) func() error {
+	return func() error {
+		if !strings.Contains(p.Log(), "\n") {
+			return ErrNotYet
 		}
 		return nil
 	}
 }
+
+func never() error { return ErrNotYet }
 
 // childOf reads the process id that a test command has printed.
 func childOf(t *testing.T, printed string) int {
@@ -42,16 +41,12 @@ func childOf(t *testing.T, printed string) int {
 // nobody reaps orphans it stays in the table.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.After(readyLimit)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for running(pid) {
-		select {
-		case <-deadline:
-			t.Fatalf("process %d still runs", pid)
-		case <-tick.C:
+	Await(t, 10*time.Millisecond, readyLimit, "the end of process "+strconv.Itoa(pid), func() error {
+		if running(pid) {
+			return ErrNotYet
 		}
-	}
+		return nil
+	})
 }
 
 func running(pid int) bool {
@@ -73,17 +68,17 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.stop)
-	if err := p.ready(readyLimit, logHasLine(p)); err != nil {
+	t.Cleanup(p.End)
+	if _, err := p.Ready(time.Millisecond, readyLimit, logHasLine(p)); err != nil {
 		t.Fatal(err)
 	}
-	pid := childOf(t, p.tail())
+	pid := childOf(t, p.Log())
 	if !running(pid) {
 		t.Fatalf("process %d does not run before stop", pid)
 	}
-	p.stop()
+	p.End()
 	waitGone(t, pid)
-	p.stop() // a second stop is harmless
+	p.End() // a second time is harmless
 }
 
 func TestStopLetsTheProcessCleanUp(t *testing.T) {
@@ -92,16 +87,16 @@ func TestStopLetsTheProcessCleanUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.stop)
-	if err := p.ready(readyLimit, logHasLine(p)); err != nil {
+	t.Cleanup(p.End)
+	if _, err := p.Ready(time.Millisecond, readyLimit, logHasLine(p)); err != nil {
 		t.Fatal(err)
 	}
-	p.stop()
-	if got, want := p.tail(), "up\nbye"; got != want {
+	p.End()
+	if got, want := Tail(p.Log()), "up\nbye"; got != want {
 		t.Errorf("log = %q, want %q", got, want)
 	}
-	if p.err != nil {
-		t.Errorf("it ended with %v, want no error", p.err)
+	if !p.Cmd.ProcessState.Success() {
+		t.Errorf("it ended with %v, want success", p.Cmd.ProcessState)
 	}
 }
 
@@ -110,8 +105,8 @@ func TestReadyTellsWhyAProcessEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.stop)
-	err = p.ready(readyLimit, func(context.Context) error { return errNotYet })
+	t.Cleanup(p.End)
+	_, err = p.Ready(time.Millisecond, readyLimit, never)
 	if err == nil {
 		t.Fatal("a process that ended counts as ready")
 	}
@@ -123,14 +118,18 @@ func TestReadyTellsWhyAProcessEnded(t *testing.T) {
 }
 
 func TestReadyGivesUp(t *testing.T) {
-	p, err := launch("silent", t.TempDir(), nil, "/bin/sh", "-c", "sleep 600")
-	if err != nil {
+	p := Start(t, exec.Command("/bin/sh", "-c", "echo waiting for a key; exec sleep 600"))
+	if _, err := p.Ready(time.Millisecond, readyLimit, logHasLine(p)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.stop)
-	err = p.ready(100*time.Millisecond, func(context.Context) error { return errNotYet })
-	if !errors.Is(err, errNotYet) || !strings.Contains(err.Error(), "did not answer within 100ms") {
-		t.Errorf("error = %v, want one that names the limit and the last failure", err)
+	_, err := p.Ready(time.Millisecond, 100*time.Millisecond, never)
+	if !errors.Is(err, ErrNotYet) {
+		t.Fatalf("error = %v, want one with the last answer", err)
+	}
+	for _, want := range []string{"sh did not answer within 100ms", "waiting for a key"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not tell %q", err, want)
+		}
 	}
 }
 

@@ -22,11 +22,11 @@ type Proxy struct {
 
 func newProxy(t testing.TB) *Proxy {
 	t.Helper()
-	return &Proxy{Port: FreePort(t), Dir: shortDir(t)}
+	return &Proxy{Port: FreePort(t), Dir: ShortDir(t)}
 }
 
-// shortDir is t.TempDir with a path that leaves room for the names of unix sockets.
-func shortDir(t testing.TB) string {
+// ShortDir is t.TempDir with a path that leaves room for the names of unix sockets.
+func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "realtest-")
 	if err != nil {
@@ -59,7 +59,7 @@ func (p *Proxy) start(t testing.TB, name string, env []string, argv ...string) {
 		t.Fatal(err)
 	}
 	running.attach(t)
-	if err := running.ready(30*time.Second, accepts(p.Port)); err != nil {
+	if _, err := running.Ready(pollEvery, 30*time.Second, accepts(p.Port)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,15 +17,11 @@ const pythonList = "test/languages/requirements.txt"
 // without a network. Where it is missing the test fails with the command that makes it.
 func Python(t testing.TB) string {
 	t.Helper()
-	root, err := ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cache, err := cacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := findPython(cache, filepath.Join(root, pythonList))
+	path, err := findPython(cache, Checkout(t, pythonList))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +51,7 @@ func findPython(cache, list string) (string, error) {
 // command that makes it.
 func NodeModules(t testing.TB, dir string) string {
 	t.Helper()
-	root, err := ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := filepath.Join(root, filepath.FromSlash(dir))
+	home := Checkout(t, dir)
 	if err := findNodeModules(home, dir); err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,7 @@ func TestPythonHasItsPackages(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	root, err := ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := os.ReadFile(filepath.Join(root, pythonList))
+	list, err := os.ReadFile(Checkout(t, pythonList))
 	if err != nil {
 		t.Fatal(err)
 	}

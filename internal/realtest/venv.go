@@ -21,15 +21,11 @@ const serviceLimit = 3 * time.Minute
 // Where it is missing the test fails with the command that makes it.
 func Venv(t testing.TB, list string) string {
 	t.Helper()
-	root, err := ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cache, err := cacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := findVenv(cache, filepath.Join(root, filepath.FromSlash(list)))
+	dir, err := findVenv(cache, Checkout(t, list))
 	if err != nil {
 		t.Fatalf("the Python packages of %s are not installed (%v); run: scripts/venv %[1]s", list, err)
 	}
@@ -61,7 +57,7 @@ func StartService(t testing.TB, name, dir, url string, env []string, argv ...str
 		t.Fatal(err)
 	}
 	p.attach(t)
-	if err := p.ready(serviceLimit, answers(url)); err != nil {
+	if _, err := p.Ready(pollEvery, serviceLimit, Answers(url)); err != nil {
 		t.Fatal(err)
 	}
 }

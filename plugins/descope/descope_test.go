@@ -2,13 +2,9 @@ package main
 
 import (
 	"errors"
-	"maps"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
@@ -24,33 +20,20 @@ func TestProvider(t *testing.T) {
 	providertest.Run(t, providertest.Harness{Type: descopeType(), Settings: settingsAt})
 }
 
-func makeProvider(t *testing.T, values map[string]string) (sdk.Provider, error) {
+func startIDP(t *testing.T, clients ...devidp.Client) *devidp.Server {
 	t.Helper()
-	settings, faults := descopeType().CheckSettings(values)
-	if len(faults) > 0 {
-		t.Fatal(faults)
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return newProvider(t.Context(), sdk.Config{Type: "descope", ID: "descope", Settings: settings, HTTP: client, Log: hclog.NewNullLogger()})
+	return providertest.StartIDP(t, devidp.Options{SigningAlg: "ES256", Clients: clients})
 }
 
 func TestIssuer(t *testing.T) {
-	idp, err := devidp.Start(devidp.Options{SigningAlg: "ES256", Clients: []devidp.Client{{ID: "P2project", Secret: "key"}, {ID: "dGhlLWFwcA==", Secret: "s"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
+	idp := startIDP(t, devidp.Client{ID: "P2project", Secret: "key"}, devidp.Client{ID: "dGhlLWFwcA==", Secret: "s"})
 	tests := map[string]map[string]string{
 		"the default application": {"client_id": "P2project"},
 		"another application":     {"client_id": "dGhlLWFwcA==", "project_id": "P2project"},
 	}
 	for name, values := range tests {
 		values["client_secret"], values["base_url"] = "s", idp.URL()+"/"
-		p, err := makeProvider(t, values)
+		p, err := providertest.Configure(t, descopeType(), values, nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -59,7 +42,8 @@ func TestIssuer(t *testing.T) {
 			t.Errorf("%s: got issuer %q, want %q", name, got, want)
 		}
 	}
-	_, err = makeProvider(t, map[string]string{"client_id": "P2nobody", "client_secret": "s", "base_url": idp.URL()})
+	unknown := map[string]string{"client_id": "P2nobody", "client_secret": "s", "base_url": idp.URL()}
+	_, err := providertest.Configure(t, descopeType(), unknown, nil)
 	var typed *sdk.Error
 	if !errors.As(err, &typed) || typed.HTTPStatus != 404 {
 		t.Errorf("an unknown project: got %v, want Descope's 404", err)
@@ -68,11 +52,7 @@ func TestIssuer(t *testing.T) {
 
 // What people get wrong most, and what they are told: the setting, and how to mend it.
 func TestMistakes(t *testing.T) {
-	idp, err := devidp.Start(devidp.Options{SigningAlg: "ES256", Clients: []devidp.Client{{ID: "P2project", Secret: "key"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
+	idp := startIDP(t, devidp.Client{ID: "P2project", Secret: "key"})
 	right := map[string]string{"client_id": "P2project", "client_secret": "key", "base_url": idp.URL()}
 	for name, test := range map[string]struct {
 		set           map[string]string
@@ -87,18 +67,9 @@ func TestMistakes(t *testing.T) {
 		"not encrypted":   {map[string]string{"base_url": "http://api.descope.com"}, "base_url", "https"},
 		"the issuer":      {map[string]string{"base_url": idp.URL() + "/P2project"}, "base_url", "where there is no discovery document"},
 	} {
-		values := map[string]string{}
-		maps.Copy(values, right)
-		maps.Copy(values, test.set)
-		_, faults := descopeType().CheckSettings(values)
-		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
-		if len(faults) == 0 {
-			_, err = makeProvider(t, values)
-		}
-		var typed *sdk.Error
-		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
-		}
+		t.Run(name, func(t *testing.T) {
+			providertest.CheckMistake(t, descopeType(), right, test.set, test.setting, test.says)
+		})
 	}
 }
 

@@ -7,12 +7,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
 	xoauth2 "golang.org/x/oauth2"
 
 	"github.com/authd/authd/sdk"
@@ -39,33 +36,15 @@ func TestProvider(t *testing.T) {
 func startIDP(t *testing.T, opt devidp.Options) *devidp.Server {
 	t.Helper()
 	opt.SigningAlg = "ES256"
-	idp, err := devidp.Start(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
-	return idp
+	return providertest.StartIDP(t, opt)
 }
 
 // newGitHub makes the provider with settings laid over the usual ones.
 func newGitHub(t *testing.T, idp *devidp.Server, over map[string]string) sdk.Provider {
 	t.Helper()
 	values := settingsAt(idp)
-	for name, value := range over {
-		values[name] = value
-	}
-	settings, faults := githubType().CheckSettings(values)
-	if len(faults) > 0 {
-		t.Fatal(faults)
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	p, err := newProvider(t.Context(), sdk.Config{
-		Type: "github", ID: "github", Settings: settings, Scopes: githubType().Scopes, HTTP: client, Log: hclog.NewNullLogger(),
-	})
+	maps.Copy(values, over)
+	p, err := providertest.Configure(t, githubType(), values, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,18 +346,9 @@ func TestMistakes(t *testing.T) {
 		"API not encrypted":    {map[string]string{"user_info_url": "http://git.example.com/api/v3/user"}, "user_info_url", "use https"},
 		"groups by name":       {map[string]string{"groups": "example-org"}, "groups", "none, orgs (organization), or teams"},
 	} {
-		values := map[string]string{}
-		maps.Copy(values, right)
-		maps.Copy(values, test.set)
-		settings, faults := githubType().CheckSettings(values)
-		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
-		if len(faults) == 0 {
-			_, err = newProvider(t.Context(), sdk.Config{Settings: settings, Log: hclog.NewNullLogger()})
-		}
-		var typed *sdk.Error
-		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
-		}
+		t.Run(name, func(t *testing.T) {
+			providertest.CheckMistake(t, githubType(), right, test.set, test.setting, test.says)
+		})
 	}
 }
 

@@ -2,13 +2,10 @@ package main
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
@@ -35,29 +32,13 @@ func TestProviderWithRolesAndPublicClient(t *testing.T) {
 
 func makeProvider(t *testing.T, values map[string]string) (sdk.Provider, error) {
 	t.Helper()
-	settings, faults := keycloakType().CheckSettings(values)
-	if len(faults) > 0 {
-		t.Fatal(faults)
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return newProvider(t.Context(), sdk.Config{
-		Type: "keycloak", ID: "keycloak", Settings: settings, Scopes: keycloakType().Scopes, HTTP: client, Log: hclog.NewNullLogger(),
-	})
+	return providertest.Configure(t, keycloakType(), values, nil)
 }
 
 func startIDP(t *testing.T, opt devidp.Options) *devidp.Server {
 	t.Helper()
 	opt.SigningAlg = "ES256"
-	idp, err := devidp.Start(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
-	return idp
+	return providertest.StartIDP(t, opt)
 }
 
 // The issuer is made of base_url, whatever path it has, and the realm.
@@ -119,18 +100,9 @@ func TestMistakes(t *testing.T) {
 		"secret is needed": {map[string]string{"client_secret": "", "token_endpoint_auth_method": "client_secret_basic"}, "client_secret", "needs it"},
 		"roles by name":    {map[string]string{"roles": "realm"}, "roles", "true or false"},
 	} {
-		values := map[string]string{}
-		maps.Copy(values, right)
-		maps.Copy(values, test.set)
-		settings, faults := keycloakType().CheckSettings(values)
-		err := error(&sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults})
-		if len(faults) == 0 {
-			_, err = makeProvider(t, settings)
-		}
-		var typed *sdk.Error
-		if !errors.As(err, &typed) || !slices.ContainsFunc(typed.Diagnostics, func(d sdk.Diagnostic) bool { return d.Setting == test.setting }) || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.says)
-		}
+		t.Run(name, func(t *testing.T) {
+			providertest.CheckMistake(t, keycloakType(), right, test.set, test.setting, test.says)
+		})
 	}
 }
 

@@ -10,9 +10,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/authd/authd/sdk"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // vendor stands in for an identity provider's API: it answers what the test says and remembers what it was asked.
@@ -76,21 +75,9 @@ func with(settings, over map[string]string) map[string]string {
 	return out
 }
 
-// configure makes the provider as a plugin's process does: settings checked, defaults filled in.
 func configure(t *testing.T, kind sdk.Type, values map[string]string) (sdk.Provider, error) {
 	t.Helper()
-	settings, faults := kind.CheckSettings(values)
-	if len(faults) > 0 {
-		return nil, &sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults}
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return kind.New(t.Context(), sdk.Config{
-		Type: kind.Name, ID: kind.Name, Settings: settings, Scopes: kind.Scopes, HTTP: client, Log: hclog.NewNullLogger(),
-	})
+	return providertest.Configure(t, kind, values, nil)
 }
 
 func mustConfigure(t *testing.T, kind sdk.Type, values map[string]string) sdk.Provider {

@@ -339,7 +339,7 @@ func TestAzureGroupsOverage(t *testing.T) {
 		values := azureAt(idp)
 		values["groups_claim"] = test.claim
 		log, written := logBook()
-		p, err := configureLogged(t, azureType(), values, log)
+		p, err := providertest.Configure(t, azureType(), values, log)
 		if err != nil {
 			t.Fatal(err)
 		}

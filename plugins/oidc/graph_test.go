@@ -14,6 +14,7 @@ import (
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 const adaOID = "00000000-0000-0000-66f3-3332eca7ea81"
@@ -330,7 +331,7 @@ func TestGraphGroups(t *testing.T) {
 			overflowing(idp)
 			test.change(g)
 			log, written := logBook()
-			p, err := configureLogged(t, azureType(), values, log)
+			p, err := providertest.Configure(t, azureType(), values, log)
 			if err != nil {
 				t.Fatal(err)
 			}

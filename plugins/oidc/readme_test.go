@@ -1,10 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // sectionOf is what the README has about a type: from its heading to the next one of that rank.
@@ -32,27 +33,7 @@ func TestREADME(t *testing.T) {
 			continue
 		}
 		sections++
-		if rows := strings.Count(readme, "| `OAUTH_"); rows != len(kind.Settings) {
-			t.Errorf("%s: the README has %d settings, the type has %d", kind.Name, rows, len(kind.Settings))
-		}
-		for _, s := range kind.Settings {
-			required, standard := "no", ""
-			if s.Required {
-				required = "yes"
-			}
-			if s.Default != "" {
-				standard = "`" + s.Default + "`"
-			}
-			row := fmt.Sprintf("| `%s` | `%s` | %s | %s | %s |", s.Name, s.Env, required, standard, s.Help)
-			if !strings.Contains(readme, row) {
-				t.Errorf("%s: the README lacks the row\n%s", kind.Name, row)
-			}
-		}
-		for _, needed := range append([]string{"/auth/oauth/" + kind.Name + "/callback", "`" + kind.Identifier + "` by default"}, kind.Scopes...) {
-			if !strings.Contains(readme, needed) {
-				t.Errorf("%s: the README does not name %q", kind.Name, needed)
-			}
-		}
+		providertest.CheckSection(t, readme, kind, "/auth/oauth/"+kind.Name+"/callback")
 	}
 	if headings := strings.Count("\n"+string(text), "\n# "); headings != sections {
 		t.Errorf("the README has %d sections, the plugin %d types", headings, sections)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 const callback = "http://127.0.0.1:9/auth/oauth/oidc/callback"
@@ -19,12 +20,7 @@ const callback = "http://127.0.0.1:9/auth/oauth/oidc/callback"
 func startIDP(t *testing.T, opt devidp.Options) *devidp.Server {
 	t.Helper()
 	opt.SigningAlg = "ES256"
-	idp, err := devidp.Start(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
-	return idp
+	return providertest.StartIDP(t, opt)
 }
 
 // demo adds the client of the developer identity provider to the settings, as pairs of name and value.
@@ -36,24 +32,9 @@ func demo(pairs ...string) map[string]string {
 	return values
 }
 
-// configure makes a provider as Serve would: what the manifest refuses comes as an error, too.
 func configure(t *testing.T, kind sdk.Type, values map[string]string) (sdk.Provider, error) {
 	t.Helper()
-	return configureLogged(t, kind, values, hclog.NewNullLogger())
-}
-
-func configureLogged(t *testing.T, kind sdk.Type, values map[string]string, log hclog.Logger) (sdk.Provider, error) {
-	t.Helper()
-	settings, faults := kind.CheckSettings(values)
-	if len(faults) > 0 {
-		return nil, &sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults}
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return kind.New(t.Context(), sdk.Config{Type: kind.Name, ID: kind.Name, Settings: settings, Scopes: kind.Scopes, HTTP: client, Log: log})
+	return providertest.Configure(t, kind, values, nil)
 }
 
 func mustConfigure(t *testing.T, kind sdk.Type, values map[string]string) sdk.Provider {
@@ -161,25 +142,9 @@ type wrong struct {
 func testWrong(t *testing.T, kind sdk.Type, right map[string]string, tests map[string]wrong) {
 	t.Helper()
 	for name, test := range tests {
-		values := map[string]string{}
-		for _, from := range []map[string]string{right, test.values} {
-			for setting, value := range from {
-				values[setting] = value
-			}
-		}
-		_, err := configure(t, kind, values)
-		var typed *sdk.Error
-		if !errors.As(err, &typed) || typed.Source != sdk.SourceConfig && typed.Source != sdk.SourceUpstream {
-			t.Errorf("%s: got %v, want an error about the settings", name, err)
-			continue
-		}
-		named := false
-		for _, d := range typed.Diagnostics {
-			named = named || d.Setting == test.setting
-		}
-		if !named || !strings.Contains(err.Error(), test.mend) {
-			t.Errorf("%s: got %v, want it to name %s and say %q", name, err, test.setting, test.mend)
-		}
+		t.Run(name, func(t *testing.T) {
+			providertest.CheckMistake(t, kind, right, test.values, test.setting, test.mend)
+		})
 	}
 }
 

@@ -37,33 +37,12 @@ func TestProviderWithoutSecret(t *testing.T) {
 
 func startIDP(t *testing.T) *devidp.Server {
 	t.Helper()
-	idp, err := devidp.Start(devidp.Options{SigningAlg: "ES256"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = idp.Close() })
-	return idp
-}
-
-// configure makes the provider as a plugin's process does: settings checked, defaults filled in.
-func configure(t *testing.T, values map[string]string, log hclog.Logger) (sdk.Provider, error) {
-	t.Helper()
-	kind := passwordType()
-	settings, faults := kind.CheckSettings(values)
-	if len(faults) > 0 {
-		return nil, &sdk.Error{Source: sdk.SourceConfig, Diagnostics: faults}
-	}
-	client, err := sdk.NewHTTPClient(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return kind.New(t.Context(), sdk.Config{Type: kind.Name, ID: kind.Name, Settings: settings, Scopes: kind.Scopes, HTTP: client, Log: log})
+	return providertest.StartIDP(t, devidp.Options{SigningAlg: "ES256"})
 }
 
 func mustConfigure(t *testing.T, values map[string]string) *password {
 	t.Helper()
-	p, err := configure(t, values, hclog.NewNullLogger())
+	p, err := providertest.Configure(t, passwordType(), values, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +98,7 @@ func TestWrongPassword(t *testing.T) {
 // The log says at each start what this is for, and holds no secret.
 func TestSaysWhatItIsFor(t *testing.T) {
 	var log bytes.Buffer
-	if _, err := configure(t, settingsAt(startIDP(t)), hclog.New(&hclog.LoggerOptions{Output: &log})); err != nil {
+	if _, err := providertest.Configure(t, passwordType(), settingsAt(startIDP(t)), hclog.New(&hclog.LoggerOptions{Output: &log})); err != nil {
 		t.Fatal(err)
 	}
 	if text := log.String(); !strings.Contains(text, "[WARN]") || !strings.Contains(text, "for development") || strings.Contains(text, "demo-secret") {
@@ -148,7 +127,7 @@ func TestMistakes(t *testing.T) {
 	for name, test := range tests {
 		values := maps.Clone(good)
 		maps.Copy(values, test.over)
-		_, err := configure(t, values, hclog.NewNullLogger())
+		_, err := providertest.Configure(t, passwordType(), values, nil)
 		if e := typed(t, err); e.Source != sdk.SourceConfig {
 			t.Errorf("%s: got %v, want source config", name, err)
 		}

@@ -33,5 +33,6 @@
 //	target.go    a provider in this process              child.go    a provider in another process
 //	idp.go       the identity provider, and its people   login.go    the steps of a login
 //	guess.go     settings for a binary nobody knows
+//	configure.go readme.go    helpers of a provider's own tests: StartIDP, Configure, CheckMistake, CheckREADME
 //	static.go process.go flow.go params.go accidents.go lies.go optional.go load.go: the checks
 package providertest

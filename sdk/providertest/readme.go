@@ -17,9 +17,15 @@ func CheckREADME(t *testing.T, kind sdk.Type) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme := string(text)
-	if rows := strings.Count(readme, "| `OAUTH_"); rows != len(kind.Settings) {
-		t.Errorf("the README has %d settings, the type has %d", rows, len(kind.Settings))
+	CheckSection(t, string(text), kind, "/auth/oauth/"+kind.Name+"/callback")
+}
+
+// CheckSection is CheckREADME for what a README has about one of several types. Path is what authd has for it: where
+// the identity provider sends people back, or the form that they fill in.
+func CheckSection(t *testing.T, section string, kind sdk.Type, path string) {
+	t.Helper()
+	if rows := strings.Count(section, "| `OAUTH_"); rows != len(kind.Settings) {
+		t.Errorf("the README has %d settings of %s, the type has %d", rows, kind.Name, len(kind.Settings))
 	}
 	for _, s := range kind.Settings {
 		required, standard := "no", ""
@@ -30,13 +36,13 @@ func CheckREADME(t *testing.T, kind sdk.Type) {
 			standard = "`" + s.Default + "`"
 		}
 		row := fmt.Sprintf("| `%s` | `%s` | %s | %s | %s |", s.Name, s.Env, required, standard, s.Help)
-		if !strings.Contains(readme, row) {
-			t.Errorf("the README lacks the row\n%s", row)
+		if !strings.Contains(section, row) {
+			t.Errorf("the README lacks the row of %s\n%s", kind.Name, row)
 		}
 	}
-	for _, needed := range append([]string{"/auth/oauth/" + kind.Name + "/callback", "`" + kind.Identifier + "` by default"}, kind.Scopes...) {
-		if !strings.Contains(readme, needed) {
-			t.Errorf("the README does not name %q", needed)
+	for _, needed := range append([]string{path, "`" + kind.Identifier + "` by default"}, kind.Scopes...) {
+		if !strings.Contains(section, needed) {
+			t.Errorf("what the README says of %s does not name %q", kind.Name, needed)
 		}
 	}
 }

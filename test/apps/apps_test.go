@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // app is an application of examples/.
@@ -153,7 +155,7 @@ func (e *estate) wantClosed(t testing.TB, a app) {
 func TestReadmes(t *testing.T) {
 	ports := map[string]string{"streamlit": "8501", "panel": "5006", "chainlit": "8000"}
 	for _, a := range apps {
-		text, err := os.ReadFile(checkout(t, "examples", a.name, "README.md"))
+		text, err := os.ReadFile(realtest.Checkout(t, "examples", a.name, "README.md"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // estate is a company: a proxy as in examples/, authd behind it at auth.example.com, an application at
@@ -44,23 +45,11 @@ func newEstate(t testing.TB, a app, p proxy) *estate {
 // serveAuthd runs authd with the settings that the READMEs of the proxies name.
 func (e *estate) serveAuthd(t testing.TB, port int) {
 	t.Helper()
-	idp, err := devidp.Start(devidp.Options{Clients: []devidp.Client{{
+	idp := providertest.StartIDP(t, devidp.Options{Clients: []devidp.Client{{
 		ID: "demo", Secret: "demo-secret",
 		RedirectURIs: []string{e.auth + "/auth/oauth/dev/callback"}, PostLogoutRedirectURIs: []string{e.auth + "/auth/logout"},
 	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := idp.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	dir, err := os.MkdirTemp("", "apps-") // short: names of unix sockets have little room
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := realtest.ShortDir(t)
 	config := filepath.Join(dir, "authd.toml")
 	text := fmt.Sprintf(`[server]
 listen = "127.0.0.1:%d"
@@ -84,12 +73,12 @@ issuer = %q
 client_id = "demo"
 client_secret = "demo-secret"
 scopes = ["openid", "profile", "email", "groups"]
-`, port, e.auth, programs.path(t, "plugins"), e.site, idp.Issuer())
+`, port, e.auth, programs.Path(t, "plugins"), e.site, idp.Issuer())
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	realtest.StartService(t, "authd", dir, loopback(port)+"/readyz", []string{"TMPDIR=" + dir},
-		programs.path(t, "authd"), "serve", "--config", config)
+		programs.Path(t, "authd"), "serve", "--config", config)
 }
 
 // serveApp runs a copy of an example, since Python and Chainlit write beside the sources, with the command of its
@@ -99,7 +88,7 @@ func (e *estate) serveApp(t testing.TB, a app, port int) {
 	bin := realtest.Venv(t, "examples/"+a.name+"/requirements.txt")
 	dir := t.TempDir()
 	for _, name := range append([]string{"app.py"}, a.files...) {
-		copyFile(t, filepath.Join(dir, name), checkout(t, "examples", a.name, name))
+		copyFile(t, filepath.Join(dir, name), realtest.Checkout(t, "examples", a.name, name))
 	}
 	argv := strings.Fields(strings.NewReplacer("PORT", strconv.Itoa(port), "HOST", strings.TrimPrefix(e.site, "https://")).Replace(a.command))
 	argv[0] = filepath.Join(bin, argv[0])
@@ -135,16 +124,6 @@ func newSecret(t testing.TB) string {
 
 func loopback(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
 
-// checkout returns a path in the checkout.
-func checkout(t testing.TB, elem ...string) string {
-	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(append([]string{root}, elem...)...)
-}
-
 // addresses are what an example of a proxy must be told.
 type addresses struct {
 	authd, app       int // ports
@@ -162,7 +141,7 @@ var proxies = []proxy{{"nginx", startNginx}, {"caddy", startCaddy}}
 // example is a file of examples/ with its addresses changed. Each of them must be there.
 func example(t testing.TB, path string, changes ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(checkout(t, "examples", path))
+	text, err := os.ReadFile(realtest.Checkout(t, "examples", path))
 	if err != nil {
 		t.Fatal(err)
 	}

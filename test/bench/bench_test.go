@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // The instruments themselves, before anybody believes them.
@@ -72,7 +74,7 @@ func TestLoadCountsEveryAnswer(t *testing.T) {
 	if spent := cpuOf(t, p.pid) - before; spent <= 0 {
 		t.Errorf("a server that has answered spent %v", spent)
 	}
-	if m := memoryOf(t, p.pid); m.own <= 0 || m.rss <= m.own {
+	if m := realtest.MemoryOf(t, p.pid); m.Own <= 0 || m.Resident <= m.Own {
 		t.Errorf("the server holds %+v", m)
 	}
 }
@@ -84,7 +86,7 @@ func TestLoadRefusesOtherAnswers(t *testing.T) {
 	if err := c.exchange(4); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("exchange: %v, want the 404 of the server", err)
 	}
-	p.kill()
+	p.Kill()
 	if err := c.exchange(1); err == nil {
 		t.Error("load on a server that is gone went well")
 	}
@@ -152,12 +154,12 @@ func TestOpenedCountsConnections(t *testing.T) {
 
 func TestChildren(t *testing.T) {
 	p, _ := reference(t)
-	self := &process{tb: t, pid: os.Getpid()}
-	if !slices.Contains(self.children(), p.pid) {
-		t.Errorf("children = %v, want %d among them", self.children(), p.pid)
+	self := func() []int { return pids(realtest.ChildrenOf(os.Getpid())) }
+	if !slices.Contains(self(), p.pid) {
+		t.Errorf("children = %v, want %d among them", self(), p.pid)
 	}
-	p.kill()
-	if slices.Contains(self.children(), p.pid) {
-		t.Errorf("children = %v, with %d that has ended", self.children(), p.pid)
+	p.Kill()
+	if slices.Contains(self(), p.pid) {
+		t.Errorf("children = %v, with %d that has ended", self(), p.pid)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // ownPlugins gives a site a plugins directory of its own, with these plugins in it.
@@ -141,7 +143,7 @@ func measureThirty(b *testing.B, t *table) {
 		}
 	})
 	var took []float64
-	var largest, sum memoryUse
+	var largest, sum realtest.Memory
 	for round := range rounds {
 		begun := time.Now()
 		authd := s.serve()
@@ -152,15 +154,15 @@ func measureThirty(b *testing.B, t *table) {
 				b.Fatalf("%d providers have %d processes", many, len(all))
 			}
 			for _, pid := range all {
-				m := memoryOf(b, pid)
-				largest.own, sum.own = max(largest.own, m.own), sum.own+m.own
+				m := realtest.MemoryOf(b, pid)
+				largest.Own, sum.Own = max(largest.Own, m.Own), sum.Own+m.Own
 			}
 		}
 		authd.stop()
 	}
 	t.add(b, row{what: "start to ready, thirty providers", unit: "s", budget: 1, measured: median(took), note: spread(took)})
 	t.add(b, row{
-		what: "plugin of thirty, its own", unit: "MB", budget: 5, measured: float64(largest.own) / MB,
-		note: fmt.Sprintf("the largest; %.1f MB in the mean", float64(sum.own)/many/MB),
+		what: "plugin of thirty, its own", unit: "MB", budget: 5, measured: float64(largest.Own) / MB,
+		note: fmt.Sprintf("the largest; %.1f MB in the mean", float64(sum.Own)/many/MB),
 	})
 }

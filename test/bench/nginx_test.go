@@ -97,15 +97,16 @@ func startNginx(b *testing.B, addr, authd, bare string) (p *process, worker int)
 // awaitAddr waits until somebody listens.
 func awaitAddr(b *testing.B, p *process, addr string) {
 	b.Helper()
-	defer func() {
-		if b.Failed() {
-			b.Logf("%s said:\n%s", p.cmd.Path, p.errs)
-		}
-	}()
-	poll(b, 5*time.Millisecond, p.cmd.Path+" listens", func() bool {
+	_, err := p.Ready(5*time.Millisecond, limit, func() error {
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		return err == nil && conn.Close() == nil
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // measureNginx compares nginx that asks authd with nginx that asks the reference, by the CPU of both processes: on a
@@ -116,7 +117,7 @@ func measureNginx(b *testing.B, t *table) {
 	id := s.signIn(nil)
 	authd := s.serve(serverCore)
 	bare, bareAddr := startBare(b, s.sameAs(proxyRequest("/auth/check", s.addr, id, "127.0.0.1")))
-	addr := freeAddr(b)
+	addr := realtest.FreeAddr(b)
 	nginx, worker := startNginx(b, addr, s.addr, bareAddr)
 	to := func(name string, pids ...int) *target {
 		request := strings.Replace(proxyRequest("/"+name, addr, id, ""), "X-Forwarded-For: 192.0.2.17\r\n", "", 1)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // The peer is what many sites have in front of their applications today: Apache's mod_auth_openidc, which keeps the
@@ -67,11 +68,7 @@ func startApache(b *testing.B, addr, issuer string) *process {
 	if _, err := os.Stat(openidcModule); err != nil {
 		b.Fatalf("%v; install it: apt-get install libapache2-mod-auth-openidc", err)
 	}
-	dir, err := os.MkdirTemp("", "bench-apache-") // b.TempDir is for its owner alone
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := realtest.ShortDir(b) // b.TempDir lies in one that is for its owner alone
 	var text strings.Builder
 	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc"} {
 		fmt.Fprintf(&text, "LoadModule %s_module %s/mod_%s.so\n", module, apacheModules, module)
@@ -132,12 +129,8 @@ func peerLogin(b *testing.B, p *process, page string) string {
 // and puts authd's check beside the difference: that is the part which knows who is there.
 func measurePeer(b *testing.B, t *table) {
 	const rounds, requests = 7, 3000
-	idp, err := devidp.Start(devidp.Options{AutoLogin: "ada"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer idp.Close()
-	addr := freeAddr(b)
+	idp := providertest.StartIDP(b, devidp.Options{AutoLogin: "ada"})
+	addr := realtest.FreeAddr(b)
 	apache := startApache(b, addr, idp.Issuer())
 	cookie := peerLogin(b, apache, "http://"+addr+"/private/empty")
 	pids := apache.children() // who answers; it has by now

@@ -16,6 +16,7 @@ import (
 
 	"github.com/authd/authd/internal/catalog"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // cell is a catalog with one provider that is started again and again.
@@ -88,11 +89,7 @@ func (at *cell) restart(b *testing.B) {
 // measureSandbox starts the same plugin in each kind of cell in turn, and takes the medians from each other.
 func measureSandbox(b *testing.B, t *table) {
 	const rounds = 31
-	idp, err := devidp.Start(devidp.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer idp.Close()
+	idp := providertest.StartIDP(b, devidp.Options{})
 	basic, strict := newCell(b, idp, catalog.LevelBasic, nil), newCell(b, idp, catalog.LevelStrict, nil)
 	locked := newCell(b, idp, catalog.LevelBasic, lockFile(b))
 	for range rounds {

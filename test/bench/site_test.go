@@ -18,11 +18,13 @@ import (
 
 	"github.com/authd/authd/internal/identity"
 	"github.com/authd/authd/internal/keys"
+	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/internal/store/file"
 	"github.com/authd/authd/sdk"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // providers are the ids, each of a type and a plugin of its own.
@@ -43,12 +45,8 @@ type site struct {
 // newSite prepares a site; serve starts it.
 func newSite(tb testing.TB, change ...func(*site)) *site {
 	tb.Helper()
-	idp, err := devidp.Start(devidp.Options{AutoLogin: "ada"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = idp.Close() })
-	s := &site{tb: tb, dir: tb.TempDir(), addr: freeAddr(tb), idp: idp, plugins: built(tb, "plugins")}
+	idp := providertest.StartIDP(tb, devidp.Options{AutoLogin: "ada"})
+	s := &site{tb: tb, dir: tb.TempDir(), addr: realtest.FreeAddr(tb), idp: idp, plugins: built(tb, "plugins")}
 	s.tables = s.providers(providers...)
 	for _, c := range change {
 		c(s)
@@ -103,35 +101,20 @@ func built(tb testing.TB, name string) string {
 	return path
 }
 
-// freeAddr is an address that nobody listens on: authd must know its public URL before it listens.
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // serve starts authd on the given cores and waits until all providers are ready.
 func (s *site) serve(cores ...int) *process {
 	s.tb.Helper()
 	p := start(s.tb, exec.Command(built(s.tb, "authd"), "serve", "--config", s.configPath()), cores...)
-	s.awaitReady(p)
-	return p
-}
-
-func (s *site) awaitReady(p *process) {
-	s.tb.Helper()
-	defer func() {
-		if s.tb.Failed() {
-			s.tb.Logf("authd said:\n%s", p.errs)
+	_, err := p.Ready(time.Millisecond, limit, func() error { // with all its providers
+		if status := statusOf(s.addr, "GET /readyz HTTP/1.1\r\nHost: "+s.addr+"\r\nConnection: close\r\n\r\n"); status != "200" {
+			return fmt.Errorf("/readyz answers %q", status)
 		}
-	}()
-	poll(s.tb, time.Millisecond, "authd with all its providers is ready", func() bool {
-		return statusOf(s.addr, "GET /readyz HTTP/1.1\r\nHost: "+s.addr+"\r\nConnection: close\r\n\r\n") == "200"
+		return nil
 	})
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return p
 }
 
 // statusOf sends a request over a new connection and returns the status, or "" if there is no answer.

@@ -188,7 +188,7 @@ func (s *step) crash(books *ledger) (c crash) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	waiting, done, midway := s.away(), s.away(), s.away()
-	plugins := s.children()
+	plugins := s.Children()
 	if first := done.back(ctx); first.session == "" {
 		s.t.Fatalf("sign in before a crash: %v", first)
 	} else {
@@ -198,14 +198,9 @@ func (s *step) crash(books *ledger) (c crash) {
 	first := make(chan answer, 1)
 	go func() { first <- midway.back(ctx) }()
 	pass(s.t, rand.N(15*time.Millisecond)) // its code may be at the identity provider, or used, by now
-	s.kill()
+	s.Kill()
 	for _, p := range plugins {
-		c.orphans += await(s.t, 2*time.Millisecond, patience, p.name+" ends with authd", func() error {
-			if p.runs() {
-				return errNotYet
-			}
-			return nil
-		})
+		c.orphans += p.AwaitGone(s.t, patience)
 	}
 	s.web.CloseIdleConnections()
 	c.ready = s.serve()

@@ -14,7 +14,7 @@
 //	idp_test.go        F20  an identity provider hangs      F21  one is down at the start
 //
 //	main_test.go       builds the programs; no process may be left at the end
-//	process_test.go    a process: its plugins, its CPU time, its end
+//	process_test.go    what a process has started, and its CPU time
 //	site_test.go       authd with two providers, its configuration and what its admin listener says
 //	people_test.go     a person who signs in and out
 //	load_test.go       the load and the canary         vitals_test.go  goroutines, files, memory

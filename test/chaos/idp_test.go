@@ -11,6 +11,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // silent are the endpoints that authd itself asks.
@@ -28,9 +29,9 @@ func TestIdentityProviderHangs(t *testing.T) {
 		s.idps[victim].Fault(endpoint, devidp.Fault{Hang: true})
 	}
 	hung := time.Now()
-	opened := await(t, 100*time.Millisecond, 2*patience, "authd stops to ask it", func() error {
+	opened := realtest.Await(t, 100*time.Millisecond, 2*patience, "authd stops to ask it", func() error {
 		if !strings.Contains(s.log(), "provider fails too often") {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
@@ -42,7 +43,7 @@ func TestIdentityProviderHangs(t *testing.T) {
 	pass(t, of(10*time.Minute-time.Since(hung), 4*time.Second))
 	s.fault = s.load.next()
 	s.idps[victim].Clear()
-	healed := await(t, 100*time.Millisecond, patience, "its people can sign in again", func() error {
+	healed := realtest.Await(t, 100*time.Millisecond, patience, "its people can sign in again", func() error {
 		a, err := s.newPerson().signIn(t.Context(), victim)
 		if err != nil || a.session == "" {
 			return fmt.Errorf("%v %v", a, err)
@@ -80,15 +81,15 @@ func (s *step) answeredAtOnce(t *tally) {
 // F21: an identity provider that is down at the start keeps authd from nothing. When it is up its people can sign in.
 func TestIdentityProviderDownAtStart(t *testing.T) {
 	parallel(t)
-	addr := fmt.Sprintf("127.0.0.1:%d", realtest.FreePort(t))
+	addr := realtest.FreeAddr(t)
 	s := prepareStep(t, "F21", siteOptions{issuer: "http://" + addr})
 	ready := s.serve()
 	s.awaitProvider(bystander, "is ready", patience, isReady)
 	s.begin(usual(0))
 	away := s.person.begin(t.Context(), victim)
 	pass(t, of(30*time.Second, 3*time.Second))
-	s.idps[victim] = s.startIDP(devidp.Options{Addr: addr})
-	healed := await(t, 100*time.Millisecond, 2*time.Minute, "its people can sign in", func() error {
+	s.idps[victim] = providertest.StartIDP(s.t, devidp.Options{Addr: addr})
+	healed := realtest.Await(t, 100*time.Millisecond, 2*time.Minute, "its people can sign in", func() error {
 		a, err := s.newPerson().signIn(t.Context(), victim)
 		if err != nil || a.session == "" {
 			return fmt.Errorf("%v %v", a, err)

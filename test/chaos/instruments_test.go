@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // The instruments themselves, before anybody believes them.
@@ -26,9 +28,9 @@ func against(t *testing.T, handler http.HandlerFunc) *phase {
 	t.Cleanup(s.web.CloseIdleConnections)
 	l := startLoad(t.Context(), s, rates{checks: 100, canary: 100}, []string{"session-a", "session-b"}, deny("session-a", "signed-out", "expired"))
 	p := l.now.Load()
-	await(t, 10*time.Millisecond, patience, "the load is answered", func() error {
+	realtest.Await(t, 10*time.Millisecond, patience, "the load is answered", func() error {
 		if p.checks.count() < 20 || p.canary.count() < 3*len(l.denied) {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
@@ -154,26 +156,26 @@ func TestNothingIsLeftUnseen(t *testing.T) {
 	ready := t.TempDir()
 	cmd := exec.Command("/bin/sh", "-c", `/bin/sh -c "sleep 600 & echo > ready; wait" & wait`)
 	cmd.Dir = ready
-	p := startProcess(t, cmd)
-	var family []child
-	await(t, 10*time.Millisecond, patience, "two generations run", func() error {
-		if family = descendants(p.pid()); len(family) != 2 {
-			return errNotYet
+	p := realtest.Start(t, cmd)
+	var family []realtest.Child
+	realtest.Await(t, 10*time.Millisecond, patience, "two generations run", func() error {
+		if family = descendants(p.PID()); len(family) != 2 {
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
 	t.Cleanup(func() {
 		for _, c := range family {
-			if c.runs() {
-				_ = syscall.Kill(c.pid, syscall.SIGKILL)
+			if c.Runs() {
+				_ = syscall.Kill(c.PID, syscall.SIGKILL)
 			}
 		}
 	})
-	p.kill()
+	p.Kill()
 	found := 0
 	for _, c := range descendants(syscall.Getpid()) {
 		for _, f := range family {
-			if c == f && c.runs() {
+			if c == f && c.Runs() {
 				found++
 			}
 		}
@@ -182,13 +184,8 @@ func TestNothingIsLeftUnseen(t *testing.T) {
 		t.Errorf("%d of the 2 processes that a killed one left are found", found)
 	}
 	for _, c := range family {
-		c.signal(t, syscall.SIGKILL)
-		await(t, 10*time.Millisecond, patience, c.name+" is gone", func() error {
-			if c.runs() {
-				return errNotYet
-			}
-			return nil
-		})
+		c.Signal(t, syscall.SIGKILL)
+		c.AwaitGone(t, patience)
 	}
 }
 

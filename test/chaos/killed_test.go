@@ -20,8 +20,8 @@ func TestPluginKilled(t *testing.T) {
 	var back time.Duration
 	for range kills {
 		old := s.plugin(victim)
-		old.signal(t, syscall.SIGKILL)
-		back = max(back, s.awaitProvider(victim, "is back", patience, func(p provider) bool { return isReady(p) && p.PID != old.pid }))
+		old.Signal(t, syscall.SIGKILL)
+		back = max(back, s.awaitProvider(victim, "is back", patience, func(p provider) bool { return isReady(p) && p.PID != old.PID }))
 		pass(t, pause)
 	}
 	s.recover()

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // brokenConfigs are configurations that must change nothing.
@@ -88,12 +90,12 @@ func (s *step) reload(n int) time.Duration {
 		s.writeConfig()
 		s.hangUp()
 	}
-	return await(s.t, 10*time.Millisecond, patience, s.title+" is in force", func() error { return s.shows(s.title) })
+	return realtest.Await(s.t, 10*time.Millisecond, patience, s.title+" is in force", func() error { return s.shows(s.title) })
 }
 
 func (s *step) hangUp() {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := s.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -103,16 +105,16 @@ func (s *step) reloadBroken(spoilt string) time.Duration {
 	s.t.Helper()
 	before := s.events("config_refused")
 	s.replaceConfig(s.config() + spoilt)
-	took := await(s.t, 10*time.Millisecond, patience, "a broken configuration is refused", func() error {
+	took := realtest.Await(s.t, 10*time.Millisecond, patience, "a broken configuration is refused", func() error {
 		if s.events("config_refused") == before {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
 	if err := s.shows(s.title); err != nil {
 		s.t.Errorf("with the broken configuration %q: %v", spoilt, err)
 	}
-	if err := s.ready(); err != nil {
+	if err := s.readyz(); err != nil {
 		s.t.Errorf("with the broken configuration %q: %v", spoilt, err)
 	}
 	return took

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // brokenFiles are what an update may leave when it goes wrong.
@@ -27,7 +29,7 @@ func brokenFiles(good []byte) [][]byte {
 func TestPluginReplaced(t *testing.T) {
 	parallel(t)
 	s := newStep(t, "F4", siteOptions{}, usual(of(5.0, 3.0)))
-	good, err := os.ReadFile(programs.path(t, "oidc"))
+	good, err := os.ReadFile(programs.Path(t, "plugins", pluginPrefix+"oidc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,16 +73,16 @@ func (s *step) replaceBroken(body []byte, serving string) time.Duration {
 	s.t.Helper()
 	before, pid := s.events("plugin_kept"), s.must(victim).PID
 	s.installBytes("oidc", body)
-	took := await(s.t, 20*time.Millisecond, patience, "a broken plugin is reported", func() error {
+	took := realtest.Await(s.t, 20*time.Millisecond, patience, "a broken plugin is reported", func() error {
 		if s.events("plugin_kept") == before {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
 	if p := s.must(victim); !isReady(p) || p.Version != serving || p.PID != pid {
 		s.t.Errorf("with a broken file %.30q in its place the provider is %+v, want version %s with pid %d", body, p, serving, pid)
 	}
-	if err := s.ready(); err != nil {
+	if err := s.readyz(); err != nil {
 		s.t.Errorf("with a broken file in place of a plugin: %v", err)
 	}
 	return took

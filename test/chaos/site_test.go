@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +24,7 @@ import (
 	"github.com/authd/authd/internal/session"
 	"github.com/authd/authd/internal/store/file"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // The two providers: each has a plugin and an identity provider of its own.
@@ -36,7 +37,7 @@ const secret = "chaos-session-secret-0123456789-abcdef"
 
 // site is an authd as somebody runs it.
 type site struct {
-	*process // the run of authd that is going on
+	*realtest.Process // the run of authd that is going on
 
 	authd atomic.Int64 // its pid, for those who do not start and stop it
 
@@ -68,17 +69,8 @@ type siteOptions struct {
 // newSite prepares a site; start starts it. The ids are those of the sessions in its store.
 func newSite(t testing.TB, opt siteOptions) (s *site, ids []string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "chaos-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = &site{t: t, dir: dir, idps: map[string]*devidp.Server{}, title: "Sign in"}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	s.addr = fmt.Sprintf("127.0.0.1:%d", realtest.FreePort(t))
+	s = &site{t: t, dir: realtest.ShortDir(t), idps: map[string]*devidp.Server{}, title: "Sign in"}
+	s.addr = realtest.FreeAddr(t)
 	s.url = "http://" + s.addr
 	s.web = &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 10 * time.Second}
 	t.Cleanup(s.web.CloseIdleConnections)
@@ -86,6 +78,7 @@ func newSite(t testing.TB, opt siteOptions) (s *site, ids []string) {
 		return new(net.Dialer).DialContext(ctx, "unix", s.path("admin.sock"))
 	}}}
 	t.Cleanup(s.admin.CloseIdleConnections)
+	var err error
 	if s.logFile, err = os.Create(s.path("log")); err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +88,8 @@ func newSite(t testing.TB, opt siteOptions) (s *site, ids []string) {
 			t.Fatal(err)
 		}
 	}
-	s.install("oidc", programs.path(t, "oidc"))
-	s.install("keycloak", programs.path(t, "keycloak"))
+	s.install("oidc", programs.Path(t, "plugins", pluginPrefix+"oidc"))
+	s.install("keycloak", programs.Path(t, "plugins", pluginPrefix+"keycloak"))
 	s.tables = s.providers(opt) + opt.tables
 	s.writeConfig()
 	s.over = s.expired()
@@ -130,10 +123,10 @@ func (s *site) installBytes(name string, body []byte) {
 // providers are the tables of the two, each with an identity provider.
 func (s *site) providers(opt siteOptions) string {
 	if opt.issuer == "" {
-		s.idps[victim] = s.startIDP(devidp.Options{})
+		s.idps[victim] = providertest.StartIDP(s.t, devidp.Options{})
 		opt.issuer = s.idps[victim].Issuer()
 	}
-	s.idps[bystander] = s.startIDP(devidp.Options{})
+	s.idps[bystander] = providertest.StartIDP(s.t, devidp.Options{})
 	return fmt.Sprintf(`
 [[providers]]
 id = %[1]q
@@ -151,21 +144,6 @@ client_id = "demo"
 client_secret = "demo-secret"
 required = %[5]v
 `, victim, opt.issuer, bystander, s.idps[bystander].URL(), opt.required)
-}
-
-// startIDP runs an identity provider until the end of the test.
-func (s *site) startIDP(opt devidp.Options) *devidp.Server {
-	s.t.Helper()
-	idp, err := devidp.Start(opt)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		if err := idp.Close(); err != nil {
-			s.t.Error(err)
-		}
-	})
-	return idp
 }
 
 // config is the whole configuration.
@@ -269,57 +247,45 @@ func (s *site) create(m *session.Manager) string {
 // serve starts authd and returns how long it took to be ready.
 func (s *site) serve() time.Duration {
 	s.t.Helper()
-	cmd := exec.Command(programs.path(s.t, "authd"), "serve", "--config", s.configPath())
+	cmd := exec.Command(programs.Path(s.t, "authd"), "serve", "--config", s.configPath())
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.path("tmp")}
 	cmd.Stdout, cmd.Stderr = s.logFile, s.logFile
 	began := time.Now()
-	s.process = startProcess(s.t, cmd)
-	s.authd.Store(int64(s.pid()))
-	await(s.t, 5*time.Millisecond, patience, "authd is ready", func() error {
-		if s.ended() {
-			s.t.Fatalf("authd has ended: %v\n%s", s.cmd.ProcessState, tail(s.log()))
-		}
-		return s.ready()
-	})
+	var err error
+	if s.Process, err = realtest.Launch(cmd); err != nil { // end ends it
+		s.t.Fatal(err)
+	}
+	s.authd.Store(int64(s.PID()))
+	if _, err := s.Ready(5*time.Millisecond, patience, s.readyz); err != nil {
+		s.t.Fatal(err)
+	}
 	return time.Since(began)
 }
 
-// ready asks /readyz.
-func (s *site) ready() error {
-	client := http.Client{Transport: s.web, Timeout: 5 * time.Second}
-	res, err := client.Get(s.url + "/readyz")
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("/readyz: %s %s", res.Status, body)
-	}
-	return err
-}
+// readyz asks authd whether it is ready.
+func (s *site) readyz() error { return realtest.Answers(s.url + "/readyz")() }
 
 // end stops authd as a service manager does. It must obey, and leave nothing behind.
 func (s *site) end() {
 	s.t.Helper()
-	if s.process == nil {
+	if s.Process == nil {
 		return
 	}
-	plugins := s.children()
-	if code := s.stop(); code != 0 {
-		s.t.Errorf("authd ended with %v, want exit code 0", s.cmd.ProcessState)
+	plugins := s.Children()
+	if code, err := s.Stop(syscall.SIGTERM, patience); code != 0 || err != nil {
+		s.t.Errorf("authd ended with %v, %v; want exit code 0", s.Cmd.ProcessState, err)
 	}
 	for _, c := range plugins {
-		if c.runs() {
-			s.t.Errorf("%s with pid %d outlives authd", c.name, c.pid)
+		if c.Runs() {
+			s.t.Errorf("%s with pid %d outlives authd", c.Name, c.PID)
 		}
 	}
 	if strings.Contains(s.log(), secret) || strings.Contains(s.log(), "demo-secret") {
 		s.t.Error("the log holds a secret")
 	}
 	if s.t.Failed() {
-		s.t.Logf("log of authd:\n%s", tail(s.log()))
+		s.t.Logf("log of authd:\n%s", realtest.Tail(s.log()))
 	}
 }
 
@@ -333,11 +299,6 @@ func (s *site) log() string {
 
 // events counts the lines of the audit log with this message.
 func (s *site) events(message string) int { return strings.Count(s.log(), `"@message":"`+message+`"`) }
-
-func tail(log string) string {
-	const enough = 8 << 10
-	return log[max(0, len(log)-enough):]
-}
 
 // provider is what the admin listener says of one.
 type provider struct {
@@ -368,7 +329,7 @@ func (s *site) provider(id string) (provider, error) {
 // awaitProvider waits until it is as asked for, and returns how long that took.
 func (s *site) awaitProvider(id, what string, limit time.Duration, is func(provider) bool) time.Duration {
 	s.t.Helper()
-	return await(s.t, 10*time.Millisecond, limit, id+" "+what, func() error {
+	return realtest.Await(s.t, 10*time.Millisecond, limit, id+" "+what, func() error {
 		p, err := s.provider(id)
 		if err == nil && !is(p) {
 			err = fmt.Errorf("it is %+v", p)
@@ -380,28 +341,28 @@ func (s *site) awaitProvider(id, what string, limit time.Duration, is func(provi
 func isReady(p provider) bool { return p.State == "ready" }
 
 // plugin is the process of a provider that is ready.
-func (s *site) plugin(id string) child {
+func (s *site) plugin(id string) realtest.Child {
 	s.t.Helper()
-	var found child
-	await(s.t, 10*time.Millisecond, patience, "plugin of "+id, func() error {
+	var found realtest.Child
+	realtest.Await(s.t, 10*time.Millisecond, patience, "plugin of "+id, func() error {
 		p, err := s.provider(id)
 		if err != nil || !isReady(p) {
 			return fmt.Errorf("%+v %w", p, errOr(err))
 		}
-		for _, c := range s.children() {
-			if c.pid == p.PID {
+		for _, c := range s.Children() {
+			if c.PID == p.PID {
 				found = c
 				return nil
 			}
 		}
-		return errNotYet
+		return realtest.ErrNotYet
 	})
 	return found
 }
 
 func errOr(err error) error {
 	if err == nil {
-		return errNotYet
+		return realtest.ErrNotYet
 	}
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // step is one fault: a base without it, the fault, and the time after it.
@@ -72,7 +74,7 @@ func (s *step) recover() {
 	base := s.base.vitals.at(0.5)
 	var now vitals
 	var last error // that was above the base
-	took, err := awaitErr(200*time.Millisecond, patience, func() error {
+	took, err := realtest.Poll(200*time.Millisecond, patience, func() error {
 		var err error
 		if now, err = s.vitals(); err == nil {
 			err = now.backAt(base)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // callsMost is how many calls of one provider may be in flight.
@@ -23,20 +25,15 @@ func TestPluginStopped(t *testing.T) {
 	s := newStep(t, "F2", siteOptions{}, usual(of(3.0, 1.0)))
 	began := time.Now()
 	old := s.plugin(victim)
-	old.signal(t, syscall.SIGSTOP)
+	old.Signal(t, syscall.SIGSTOP)
 	crowd := s.press(victim, of(200, 96))
-	replaced := await(t, 10*time.Millisecond, patience, "the plugin that hangs is replaced", func() error {
-		if p, err := s.provider(victim); err != nil || !isReady(p) || p.PID == old.pid {
+	replaced := realtest.Await(t, 10*time.Millisecond, patience, "the plugin that hangs is replaced", func() error {
+		if p, err := s.provider(victim); err != nil || !isReady(p) || p.PID == old.PID {
 			return fmt.Errorf("%+v %v", p, err)
 		}
 		return nil
 	})
-	gone := await(t, 10*time.Millisecond, patience, "the process that hangs is gone", func() error {
-		if old.runs() {
-			return errNotYet
-		}
-		return nil
-	})
+	gone := old.AwaitGone(t, patience)
 	asked := crowd.wait()
 	renewed := s.load.next() // with the new process
 	pass(t, of(max(0, time.Minute-time.Since(began)), 2*time.Second))

@@ -16,25 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write the pages instead of comparing them")
 
-var executables = &build{}
+var programs = &realtest.Programs{Sources: []string{"plugins/*"}}
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	if err := os.RemoveAll(executables.dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// build is a directory with all plugins, and what each says it serves.
-type build struct {
-	once    sync.Once
-	dir     string
-	plugins []served
-	err     error
-}
+func TestMain(m *testing.M) { os.Exit(realtest.Run(m, programs.Remove)) }
 
 // served is one plugin: its directory under plugins, and its types in its own order.
 type served struct {
@@ -42,14 +26,22 @@ type served struct {
 	types []sdk.Type
 }
 
-// plugins builds every plugin at the first call and asks the executables for their manifests.
+// manifests are what the plugins say of themselves.
+var manifests struct {
+	once sync.Once
+	all  []served
+	err  error
+}
+
+// plugins are all plugins; the first call builds the executables and asks them for their manifests.
 func plugins(t testing.TB) []served {
 	t.Helper()
-	executables.once.Do(func() { executables.plugins, executables.err = executables.make() })
-	if executables.err != nil {
-		t.Fatal(executables.err)
+	dir := programs.Path(t, "plugins")
+	manifests.once.Do(func() { manifests.all, manifests.err = describe(dir) })
+	if manifests.err != nil {
+		t.Fatal(manifests.err)
 	}
-	return executables.plugins
+	return manifests.all
 }
 
 // types are those of all plugins, as authd has them.
@@ -62,40 +54,23 @@ func types(t testing.TB) []sdk.Type {
 	return all
 }
 
-func (b *build) make() ([]served, error) {
-	root, err := realtest.ModuleRoot()
+// describe asks the plugins in a directory, in the order of their names.
+func describe(dir string) (all []served, err error) {
+	const prefix = "authd-provider-"
+	paths, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
 	if err != nil {
 		return nil, err
 	}
-	mains, err := filepath.Glob(filepath.Join(root, "plugins", "*", "main.go"))
-	if err != nil || len(mains) == 0 {
-		return nil, fmt.Errorf("no plugins in %s/plugins (%v)", root, err)
-	}
-	if b.dir, err = os.MkdirTemp("", "authd-docs-"); err != nil {
-		return nil, err
-	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", b.dir + "/"}
-	var names []string
-	for _, main := range mains {
-		names = append(names, filepath.Base(filepath.Dir(main)))
-		args = append(args, "./plugins/"+names[len(names)-1])
-	}
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the plugins: %w\n%s", err, out)
-	}
-	var all []served
-	for _, name := range names {
-		text, err := exec.Command(filepath.Join(b.dir, name), "-describe").Output()
+	for _, path := range paths {
+		text, err := exec.Command(path, "-describe").Output()
 		if err != nil {
-			return nil, fmt.Errorf("%s -describe: %w", name, err)
+			return nil, fmt.Errorf("%s -describe: %w", path, err)
 		}
 		manifest, err := sdk.ParseManifest(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		all = append(all, served{name, manifest.Types})
+		all = append(all, served{strings.TrimPrefix(filepath.Base(path), prefix), manifest.Types})
 	}
 	return all, nil
 }
@@ -103,28 +78,18 @@ func (b *build) make() ([]served, error) {
 // inCheckout reads a file of the checkout.
 func inCheckout(t testing.TB, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(checkout(t, path))
+	text, err := os.ReadFile(realtest.Checkout(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// checkout is a path in the checkout.
-func checkout(t testing.TB, path string) string {
-	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(root, filepath.FromSlash(path))
-}
-
 // generated compares a file of the checkout with what it has to be, or writes it.
 func generated(t *testing.T, path, want string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(checkout(t, path), []byte(want), 0o644); err != nil {
+		if err := os.WriteFile(realtest.Checkout(t, path), []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

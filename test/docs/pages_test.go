@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk"
 )
 
@@ -43,7 +44,7 @@ func TestPages(t *testing.T) {
 	}
 	generated(t, pagesDir+"/README.md", index(all))
 	generated(t, addPage, addProvider(t))
-	files, err := os.ReadDir(checkout(t, pagesDir))
+	files, err := os.ReadDir(realtest.Checkout(t, pagesDir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +270,11 @@ func firstSentence(text string) string {
 // Each link of the pages leads to a file, and each to a place in a file to a heading that is there.
 func TestPagesLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
-	files, err := filepath.Glob(checkout(t, pagesDir) + "/*.md")
+	files, err := filepath.Glob(realtest.Checkout(t, pagesDir) + "/*.md")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d pages, error %v", len(files), err)
 	}
-	for _, file := range append(files, checkout(t, addPage)) {
+	for _, file := range append(files, realtest.Checkout(t, addPage)) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

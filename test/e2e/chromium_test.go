@@ -19,6 +19,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // TestChromium shares one browser; each part has cookies of its own.
@@ -43,7 +44,7 @@ func TestChromium(t *testing.T) {
 // servePages runs an authd with three providers that work and one that is down, for everybody in staff.
 func servePages(t *testing.T) *server {
 	t.Helper()
-	idp := startDevIDP(t, devidp.Options{})
+	idp := providertest.StartIDP(t, devidp.Options{})
 	nobody := fmt.Sprintf("http://127.0.0.1:%d", realtest.FreePort(t))
 	return serve(t, options{
 		offers: []string{"company", "github", "staff"},
@@ -177,7 +178,7 @@ func testDeniedPage(t *testing.T, browser context.Context, s *server) {
 		t.Errorf("the page tells the rule:\n%s", text)
 	}
 	incident := evaluate[string](b, "document.querySelector('#incident').innerText")
-	if len(incident) < 8 || !strings.Contains(s.log(), incident) {
+	if len(incident) < 8 || !strings.Contains(s.Log(), incident) {
 		t.Errorf("the incident %q is not in the log", incident)
 	}
 	b.shootAll("denied")
@@ -190,7 +191,7 @@ func testDeniedPage(t *testing.T, browser context.Context, s *server) {
 // testPicture takes the picture of the login page for README.md. With -update it is kept, else the one that was kept
 // must be what it should be.
 func testPicture(t *testing.T, browser context.Context, _ *server) {
-	idp := startDevIDP(t, devidp.Options{})
+	idp := providertest.StartIDP(t, devidp.Options{})
 	s := serve(t, options{
 		offers: []string{"github", "staff", "acme"},
 		tables: devTable(idp, "github", "github") + devTable(idp, "staff", "keycloak") + devTable(idp, "acme", "oidc", "label", "Acme"),
@@ -202,11 +203,7 @@ func testPicture(t *testing.T, browser context.Context, _ *server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(root, "docs", "images", "login.png")
+	path := realtest.Checkout(t, "docs", "images", "login.png")
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

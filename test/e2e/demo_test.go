@@ -10,22 +10,24 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // testDemo does what a newcomer does: runs authd demo, opens the address that it prints and clicks.
 func testDemo(t *testing.T, browser context.Context) {
-	p := startProcess(t, nil, "demo", "--plugins-dir", programs.path(t, "plugins"))
+	p := startProcess(t, nil, "demo", "--plugins-dir", programs.Path(t, "plugins"))
 	printed := regexp.MustCompile(`http://127\.0\.0\.1:\d+/\S*`)
 	var address string
-	await(t, patience, "authd demo prints an address", func() error {
-		if p.ended() {
-			t.Fatalf("it has ended: %v\n%s", p.cmd.ProcessState, p.log())
-		}
+	_, err := p.Ready(pause, patience, func() error {
 		if address = printed.FindString(p.output()); address == "" {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if all := printed.FindAllString(p.output(), -1); len(all) != 1 {
 		t.Errorf("it prints the addresses %v, want one", all)
 	}
@@ -54,18 +56,18 @@ func testDemo(t *testing.T, browser context.Context) {
 	b.wantText("Hello, Linus Fjordgren")
 	b.do(chromedp.Navigate("about:blank")) // so that nothing is loaded while it ends
 
-	plugins := p.children()
+	plugins := p.Children()
 	if len(plugins) < 2 {
 		t.Errorf("plugins that run: %v, want one for each provider", plugins)
 	}
 	if code := p.interrupt(); code != 0 {
-		t.Errorf("after Ctrl-C: %v, want exit code 0\n%s", p.cmd.ProcessState, p.log())
+		t.Errorf("after Ctrl-C: %v, want exit code 0\n%s", p.Cmd.ProcessState, p.Log())
 	}
 	p.wantNothingLeft(plugins)
 	if _, err := newBrowser(t).try(http.MethodGet, address, nil); err == nil {
 		t.Error("the address still answers")
 	}
-	if strings.Contains(p.log(), "panic") {
-		t.Errorf("log:\n%s", p.log())
+	if strings.Contains(p.Log(), "panic") {
+		t.Errorf("log:\n%s", p.Log())
 	}
 }

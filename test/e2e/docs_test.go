@@ -17,17 +17,13 @@ var shown = regexp.MustCompile("(?s)<!-- (examples/[^ ]+) -->\n(```[a-z]+\n)(.*?
 
 // The page about proxies shows the very files that the tests run; -update writes them into it.
 func TestProxiesPage(t *testing.T) {
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := filepath.Join(root, "docs", "proxies.md")
+	page := realtest.Checkout(t, "docs", "proxies.md")
 	text := fileText(t, page)
 	found := map[string]bool{}
 	whole := shown.ReplaceAllStringFunc(text, func(block string) string {
 		parts := shown.FindStringSubmatch(block)
 		found[parts[1]] = true
-		file := fileText(t, filepath.Join(root, parts[1]))
+		file := fileText(t, realtest.Checkout(t, parts[1]))
 		if parts[3] != file && !*update {
 			t.Errorf("docs/proxies.md shows another %s; run: go test ./test/e2e -run TestProxiesPage -update", parts[1])
 		}
@@ -39,7 +35,7 @@ func TestProxiesPage(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"nginx", "caddy", "haproxy", "apache", "traefik", "envoy"} {
-		files, err := filepath.Glob(filepath.Join(root, "examples", name, "*"))
+		files, err := filepath.Glob(filepath.Join(realtest.Checkout(t, "examples"), name, "*"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("examples/%s: %v", name, err)
 		}

@@ -113,7 +113,7 @@ func TestKeycloakRenewal(t *testing.T) {
 			}
 			return nil
 		})
-		if !strings.Contains(s.log(), `"refresh_refused"`) {
+		if !strings.Contains(s.Log(), `"refresh_refused"`) {
 			t.Error("the audit log does not tell of the refused renewal")
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // estate is a company: a proxy as in examples/, authd behind it at auth.example.com, an application at app.example.com,
@@ -60,7 +61,7 @@ func newEstateBehind(t testing.TB, kind proxy, tables string, environ ...string)
 	if !kind.usualPort {
 		e.auth, e.site = fmt.Sprintf("%s:%d", e.auth, e.proxy.Port), fmt.Sprintf("%s:%d", e.site, e.proxy.Port)
 	}
-	e.idp = startDevIDP(t, devidp.Options{Clients: []devidp.Client{{
+	e.idp = providertest.StartIDP(t, devidp.Options{Clients: []devidp.Client{{
 		ID: "demo", Secret: "demo-secret",
 		RedirectURIs: []string{e.auth + "/auth/oauth/dev/callback"}, PostLogoutRedirectURIs: []string{e.auth + "/auth/logout"},
 	}}})

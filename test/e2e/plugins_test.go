@@ -14,6 +14,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // pair is an authd with two providers at one identity provider, each with a plugin of its own.
@@ -24,7 +25,7 @@ type pair struct {
 
 func newPair(t testing.TB, opt options) *pair {
 	t.Helper()
-	p := &pair{idp: startDevIDP(t, devidp.Options{})}
+	p := &pair{idp: providertest.StartIDP(t, devidp.Options{})}
 	opt.tables += devTable(p.idp, "company", "oidc", "label", "Company") + devTable(p.idp, "staff", "keycloak", "label", "Staff")
 	opt.offers = []string{"company", "staff"}
 	p.server = serve(t, opt)
@@ -63,19 +64,19 @@ func TestPluginKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		victim := p.plugin("oidc")
-		victim.signal(t, syscall.SIGKILL)
+		victim.Signal(t, syscall.SIGKILL)
 		p.wantLogin("company")
 		wantStatus(t, away.get(callback), http.StatusOK)
 		wantHeaders(t, p.check(away), map[string]string{"X-Auth-Request-User": "grace"})
 		p.wantLogin("staff")
-		if now := p.plugin("oidc"); now.pid == victim.pid || victim.runs() {
-			t.Errorf("the process %d was not replaced", victim.pid)
+		if now := p.plugin("oidc"); now.PID == victim.PID || victim.Runs() {
+			t.Errorf("the process %d was not replaced", victim.PID)
 		}
 	}
-	if !other.runs() {
+	if !other.Runs() {
 		t.Error("the other provider's process has been replaced too")
 	}
-	if n := strings.Count(p.log(), `"plugin_crashed"`); n != 3 {
+	if n := strings.Count(p.Log(), `"plugin_crashed"`); n != 3 {
 		t.Errorf("the audit log tells of %d crashes, want 3", n)
 	}
 }
@@ -103,11 +104,11 @@ func TestPluginKilledDuringTheExchange(t *testing.T) {
 	}()
 	await(t, patience, "the code is at the token endpoint", func() error {
 		if p.idp.RequestCount(devidp.EndpointToken) == 0 {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
-	p.plugin("oidc").signal(t, syscall.SIGKILL)
+	p.plugin("oidc").Signal(t, syscall.SIGKILL)
 
 	got := <-answered
 	if got.err != nil {
@@ -130,10 +131,10 @@ func TestPluginHangs(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, options{})
 	victim := p.plugin("oidc")
-	victim.signal(t, syscall.SIGSTOP)
+	victim.Signal(t, syscall.SIGSTOP)
 	await(t, patience, "the plugin has stopped", func() error {
-		if state, _, _ := stat(victim.pid); state != "T" {
-			return fmt.Errorf("it is in state %s", state)
+		if st, _ := realtest.StatusOf(victim.PID); st.State != "T" {
+			return fmt.Errorf("it is in state %s", st.State)
 		}
 		return nil
 	})
@@ -143,12 +144,12 @@ func TestPluginHangs(t *testing.T) {
 			t.Errorf("a login while the plugin hangs: %s, want a redirect, 503 or 504\n%s", got.Status, got.body)
 		}
 		p.wantLogin("staff")
-		if victim.runs() {
-			return errNotYet
+		if victim.Runs() {
+			return realtest.ErrNotYet
 		}
 		return nil
 	})
-	if now := p.plugin("oidc"); now.pid == victim.pid {
+	if now := p.plugin("oidc"); now.PID == victim.PID {
 		t.Error("the process was not replaced")
 	}
 	p.awaitReady("company")
@@ -163,19 +164,14 @@ func TestAuthdKilled(t *testing.T) {
 	stays, _ := p.login("company")
 	leaves, _ := p.login("staff")
 	leaves.signOut(p.server)
-	plugins := p.children()
+	plugins := p.Children()
 	if len(plugins) != 2 {
 		t.Fatalf("plugins that run: %v, want two", plugins)
 	}
 	p.killed = true
 	p.stop(syscall.SIGKILL)
 	for _, c := range plugins {
-		await(t, patience, c.name+" ends with authd", func() error {
-			if c.runs() {
-				return errNotYet
-			}
-			return nil
-		})
+		c.AwaitGone(t, patience)
 	}
 
 	opt.tables = devTable(p.idp, "company", "oidc") + devTable(p.idp, "staff", "keycloak")
@@ -195,11 +191,11 @@ func manifest(name string) string {
 // brokenPlugins is a directory with the plugin for OpenID Connect and some that are good for nothing.
 func brokenPlugins(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(shortDir(t), "plugins")
+	dir := filepath.Join(realtest.ShortDir(t), "plugins")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	good, err := os.ReadFile(programs.path(t, "plugins", "authd-provider-oidc"))
+	good, err := os.ReadFile(programs.Path(t, "plugins", "authd-provider-oidc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +216,7 @@ func brokenPlugins(t testing.TB) string {
 // to the operator. The one that works, works.
 func TestBrokenPlugins(t *testing.T) {
 	t.Parallel()
-	idp := startDevIDP(t, devidp.Options{})
+	idp := providertest.StartIDP(t, devidp.Options{})
 	p := &pair{idp: idp}
 	p.server = serve(t, options{
 		plugins: brokenPlugins(t), offers: []string{"company"},

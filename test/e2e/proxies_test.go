@@ -78,11 +78,7 @@ func startApache(t testing.TB, at places) *realtest.Proxy {
 // example is a file of the repository with places changed, which go in pairs. Each of them must be there.
 func example(t testing.TB, file string, changes ...string) string {
 	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fileText(t, filepath.Join(root, file))
+	text := fileText(t, realtest.Checkout(t, file))
 	for i := 0; i < len(changes); i += 2 {
 		if !strings.Contains(text, changes[i]) {
 			t.Fatalf("%s does not say %q", file, changes[i])

@@ -13,6 +13,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // recorded is what a proxy that is not here asks by its documentation, for one request of a browser.
@@ -66,7 +67,7 @@ func newOutpost(t *testing.T) *outpost {
 	port := realtest.FreePort(t)
 	o := &outpost{t: t, b: newBrowser(t)}
 	home := "http://127.0.0.1:" + strconv.Itoa(port)
-	o.idp = startDevIDP(t, devidp.Options{Clients: []devidp.Client{{ID: "demo", Secret: "demo-secret", RedirectURIs: []string{home + "/auth/oauth/dev/callback"}}}})
+	o.idp = providertest.StartIDP(t, devidp.Options{Clients: []devidp.Client{{ID: "demo", Secret: "demo-secret", RedirectURIs: []string{home + "/auth/oauth/dev/callback"}}}})
 	o.server = serve(t, options{
 		port: port, store: "file:" + filepath.Join(t.TempDir(), "authd.db"), offers: []string{"dev"}, tables: siteRules + devTable(o.idp, "dev", "oidc"),
 		environ: []string{"AUTHD_SERVER_TRUSTED_PROXIES=127.0.0.1", "AUTHD_LOGIN_RETURN_TO_ALLOW=https://app.example.com"},

@@ -16,7 +16,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // Restarts under socket activation: this test does what systemd does with authd.socket enabled. The socket stays open,
@@ -27,7 +29,7 @@ import (
 // (RFC 9112 section 9.3.1). On a fresh connection nothing is ever repeated, and half of the clients use nothing else.
 func TestRestartsFailNoCheck(t *testing.T) {
 	const restarts, clients = 4, 8
-	idp := startDevIDP(t, devidp.Options{})
+	idp := providertest.StartIDP(t, devidp.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -74,28 +76,10 @@ func activate(t *testing.T, l net.Listener, config string) *process {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	dir := shortDir(t)
-	p := &process{t: t, tmp: filepath.Join(dir, "tmp"), done: make(chan struct{})}
-	if err := os.Mkdir(p.tmp, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	p.stdout, p.stderr = create(t, dir, "stdout"), create(t, dir, "stderr")
 	// LISTEN_PID is the id that the shell hands on to authd.
-	p.cmd = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, programs.path(t, "authd"), "serve", "--config", config)
-	p.cmd.Dir = dir
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + p.tmp, "LISTEN_FDS=1", "LISTEN_FDNAMES=authd"}
-	p.cmd.ExtraFiles = []*os.File{f}
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = p.cmd.Wait() // how it ended is in ProcessState
-		close(p.done)
-	}()
-	t.Cleanup(p.end)
-	return p
+	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, programs.Path(t, "authd"), "serve", "--config", config)
+	cmd.ExtraFiles = []*os.File{f}
+	return startCommand(t, []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=authd"}, cmd)
 }
 
 // checks are clients that ask without a pause.
@@ -153,7 +137,7 @@ func (c *checks) awaitMore(t *testing.T, count int64) {
 	goal := c.done.Load() + count
 	await(t, patience, "checks are answered", func() error {
 		if c.done.Load() < goal {
-			return errNotYet
+			return realtest.ErrNotYet
 		}
 		return nil
 	})

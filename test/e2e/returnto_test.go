@@ -94,11 +94,7 @@ func judged(t *testing.T, targets []string) [][]string {
 // redirectCorpus is the corpus of internal/login, and what fuzzing it has left behind.
 func redirectCorpus(t *testing.T) (targets []string) {
 	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(root, "internal", "login", "testdata")
+	dir := realtest.Checkout(t, "internal", "login", "testdata")
 	text, err := os.ReadFile(filepath.Join(dir, "redirects.txt"))
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (o options) withDefaults(t testing.TB) options {
 		o.publicURL = "http://127.0.0.1:" + strconv.Itoa(o.port)
 	}
 	if o.plugins == "" {
-		o.plugins = programs.path(t, "plugins")
+		o.plugins = programs.Path(t, "plugins")
 	}
 	if o.store == "" {
 		o.store = "memory:"
@@ -110,10 +110,7 @@ level = "debug"
 func (s *server) awaitReady(offers ...string) {
 	s.t.Helper()
 	b := newBrowser(s.t)
-	await(s.t, patience, "authd is ready", func() error {
-		if s.ended() {
-			s.t.Fatalf("authd has ended: %v\n%s", s.cmd.ProcessState, tail(s.log()))
-		}
+	_, err := s.Ready(pause, patience, func() error {
 		ready, err := b.try(http.MethodGet, s.direct+"/readyz", nil)
 		if err != nil || ready.StatusCode != http.StatusOK {
 			return fmt.Errorf("/readyz: %v %s", err, ready.body)
@@ -121,11 +118,14 @@ func (s *server) awaitReady(offers ...string) {
 		list := s.providers(b)
 		for _, id := range offers {
 			if !slices.Contains(list, id) {
-				return fmt.Errorf("%s is not among %v\n%s", id, list, tail(s.log()))
+				return fmt.Errorf("%s is not among %v", id, list)
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // providers are those that can be used now.
@@ -156,21 +156,6 @@ func (s *server) groups(b *browser) []string {
 	groups := strings.Split(got.Header.Get("X-Auth-Request-Groups"), ",")
 	slices.Sort(groups)
 	return groups
-}
-
-// startDevIDP runs a developer identity provider until the end of the test.
-func startDevIDP(t testing.TB, opt devidp.Options) *devidp.Server {
-	t.Helper()
-	idp, err := devidp.Start(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := idp.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return idp
 }
 
 // table is a [[providers]] table; values go in pairs.

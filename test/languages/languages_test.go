@@ -71,7 +71,7 @@ func chainlit(t *testing.T, dir, source string) string {
 		t.Fatal(err)
 	}
 	return executable(t, dir, "authd-provider-company", "#!"+realtest.Python(t)+"\nimport sys\n"+
-		"sys.dont_write_bytecode = True\nsys.path[:0] = ['"+dir+"', '"+checkout(t, "sdk", "python")+"']\n"+
+		"sys.dont_write_bytecode = True\nsys.path[:0] = ['"+dir+"', '"+realtest.Checkout(t, "sdk", "python")+"']\n"+
 		"from authd_provider import serve\nserve('chainlit_provider:CompanyOAuthProvider')\n")
 }
 
@@ -120,7 +120,7 @@ func TestOwnTests(t *testing.T) {
 		{"sdk/python", []string{python, "-m", "unittest", "discover", "-s", "tests", "-t", "."}},
 		{"examples/python-provider", []string{python, "-m", "unittest"}},
 	} {
-		out := run(t, checkout(t, suite.dir), []string{quiet, "PYTHONPATH=" + checkout(t, "sdk", "python")}, suite.argv...)
+		out := run(t, realtest.Checkout(t, suite.dir), []string{quiet, "PYTHONPATH=" + realtest.Checkout(t, "sdk", "python")}, suite.argv...)
 		if !ran.MatchString(out) {
 			t.Errorf("%s: no test ran:\n%s", suite.dir, out)
 		}
@@ -150,7 +150,7 @@ except UpstreamError as error:
     print("refused", error)
 `
 	for ca, want := range map[string]string{"": "refused", string(own): "{'id': 7}"} {
-		out := run(t, "", []string{"CA=" + ca, "URL=" + server.URL, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=" + checkout(t, "sdk", "python")}, realtest.Python(t), "-c", program)
+		out := run(t, "", []string{"CA=" + ca, "URL=" + server.URL, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=" + realtest.Checkout(t, "sdk", "python")}, realtest.Python(t), "-c", program)
 		if !strings.HasPrefix(out, want) {
 			t.Errorf("with %d bytes of authorities: %q, want %q", len(ca), out, want)
 		}
@@ -159,12 +159,12 @@ except UpstreamError as error:
 
 // TestGenerated: what was made from the proto file is what the proto file says now.
 func TestGenerated(t *testing.T) {
-	run(t, checkout(t), []string{"PYTHONDONTWRITEBYTECODE=1"}, realtest.Python(t), checkout(t, "sdk", "python", "generate"), "--check")
-	original, err := os.ReadFile(checkout(t, "sdk", "proto", "provider", "v1", "provider.proto"))
+	run(t, realtest.Checkout(t), []string{"PYTHONDONTWRITEBYTECODE=1"}, realtest.Python(t), realtest.Checkout(t, "sdk", "python", "generate"), "--check")
+	original, err := os.ReadFile(realtest.Checkout(t, "sdk", "proto", "provider", "v1", "provider.proto"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if copied, err := os.ReadFile(checkout(t, "examples", "node-provider", "provider.proto")); err != nil || !bytes.Equal(original, copied) {
+	if copied, err := os.ReadFile(realtest.Checkout(t, "examples", "node-provider", "provider.proto")); err != nil || !bytes.Equal(original, copied) {
 		t.Errorf("examples/node-provider/provider.proto is not sdk/proto/provider/v1/provider.proto (%v); copy it there", err)
 	}
 }
@@ -173,8 +173,8 @@ func TestGenerated(t *testing.T) {
 func TestReadmes(t *testing.T) {
 	dir := t.TempDir()
 	for readme, path := range map[string]string{
-		checkout(t, "examples", "python-provider", "README.md"): pythonPlugin(t, dir),
-		checkout(t, "examples", "node-provider", "README.md"):   nodePlugin(t, dir),
+		realtest.Checkout(t, "examples", "python-provider", "README.md"): pythonPlugin(t, dir),
+		realtest.Checkout(t, "examples", "node-provider", "README.md"):   nodePlugin(t, dir),
 	} {
 		text, err := os.ReadFile(readme)
 		if err != nil {
@@ -202,7 +202,7 @@ func TestReadmes(t *testing.T) {
 
 // TestTutorial: the provider on the page about Python is one, as it stands there.
 func TestTutorial(t *testing.T) {
-	page, err := os.ReadFile(checkout(t, "docs", "plugins", "python.md"))
+	page, err := os.ReadFile(realtest.Checkout(t, "docs", "plugins", "python.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +211,6 @@ func TestTutorial(t *testing.T) {
 		t.Fatal("the page shows no program")
 	}
 	path := executable(t, t.TempDir(), "authd-provider-acme", "#!"+realtest.Python(t)+"\nimport sys\n"+
-		"sys.dont_write_bytecode = True\nsys.path[:0] = ['"+checkout(t, "sdk", "python")+"']\n"+string(found[1]))
+		"sys.dont_write_bytecode = True\nsys.path[:0] = ['"+realtest.Checkout(t, "sdk", "python")+"']\n"+string(found[1]))
 	providertest.RunBinary(t, path, providertest.Harness{})
 }

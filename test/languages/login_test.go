@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/authd/authd/internal/realtest"
 	"github.com/authd/authd/sdk/devidp"
+	"github.com/authd/authd/sdk/providertest"
 )
 
 // TestLogin signs a person in at a real authd, through a provider in Python and one in JavaScript.
@@ -30,15 +30,7 @@ func TestLogin(t *testing.T) {
 	}
 	pythonPlugin(t, plugins)
 	nodePlugin(t, plugins)
-	idp, err := devidp.Start(devidp.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := idp.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	idp := providertest.StartIDP(t, devidp.Options{})
 	at := serve(t, plugins, providerTable(idp, "azure-ad-b2c")+providerTable(idp, "twitch"))
 	for _, id := range []string{"azure-ad-b2c", "twitch"} {
 		jar, err := cookiejar.New(nil)
@@ -78,65 +70,26 @@ func providerTable(idp *devidp.Server, id string) string {
 		id, id, idp.EndpointURL(devidp.EndpointAuthorize), idp.EndpointURL(devidp.EndpointToken), idp.EndpointURL(devidp.EndpointUserInfo))
 }
 
-// serve builds authd and runs it until the end of the test. It returns when all required providers are ready.
+// serve runs authd until the end of the test. It returns when all required providers are ready.
 func serve(t *testing.T, plugins, tables string) string {
 	t.Helper()
-	dir := t.TempDir()
-	program, config := filepath.Join(dir, "authd"), filepath.Join(dir, "authd.toml")
-	run(t, checkout(t), []string{"CGO_ENABLED=0"}, "go", "build", "-buildvcs=false", "-o", program, "./cmd/authd")
-	at := fmt.Sprintf("http://127.0.0.1:%d", realtest.FreePort(t))
+	dir, addr := t.TempDir(), realtest.FreeAddr(t)
+	config, at := filepath.Join(dir, "authd.toml"), "http://"+addr
 	text := fmt.Sprintf("[server]\nlisten = %q\npublic_url = %q\nadmin_listen = \"\"\nplugins_dir = %q\n[store]\nurl = \"memory:\"\n"+
-		"[session]\nsecret = \"languages-session-secret-0123456789\"\n%s", strings.TrimPrefix(at, "http://"), at, plugins, tables)
+		"[session]\nsecret = \"languages-session-secret-0123456789\"\n%s", addr, at, plugins, tables)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "serve", "--config", config)
+	cmd := exec.Command(programs.Path(t, "authd"), "serve", "--config", config)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	p := realtest.Start(t, cmd)
+	t.Cleanup(func() {
+		if code, err := p.Stop(syscall.SIGTERM, time.Minute); code != 0 || err != nil {
+			t.Errorf("authd ended with %v, %v", p.Cmd.ProcessState, err)
+		}
+	})
+	if _, err := p.Ready(50*time.Millisecond, time.Minute, realtest.Answers(at+"/readyz")); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
-		if err := <-exited; err != nil {
-			t.Errorf("authd ended with %v", err)
-		}
-		if text, err := os.ReadFile(log.Name()); t.Failed() {
-			t.Logf("log of authd (%v):\n%s", err, text)
-		}
-		_ = log.Close()
-	})
-	awaitReady(t, at, exited)
 	return at
-}
-
-func awaitReady(t *testing.T, at string, exited chan error) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		resp, err := http.Get(at + "/readyz")
-		if err == nil {
-			_ = resp.Body.Close() // only the status is of interest
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("authd has ended: %v", err)
-		case <-deadline:
-			t.Fatalf("authd is not ready: %v", err)
-		case <-tick.C:
-		}
-	}
 }

@@ -12,6 +12,10 @@ import (
 	"github.com/authd/authd/internal/realtest"
 )
 
+var programs = &realtest.Programs{Sources: []string{"cmd/authd"}}
+
+func TestMain(m *testing.M) { os.Exit(realtest.Run(m, programs.Remove)) }
+
 // run runs a command in a directory of the checkout until the end of the test, and returns what it printed.
 func run(t testing.TB, dir string, env []string, argv ...string) string {
 	t.Helper()
@@ -22,16 +26,6 @@ func run(t testing.TB, dir string, env []string, argv ...string) string {
 		t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
 	}
 	return string(out)
-}
-
-// checkout returns a path in the checkout.
-func checkout(t testing.TB, elem ...string) string {
-	t.Helper()
-	root, err := realtest.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(append([]string{root}, elem...)...)
 }
 
 // install makes a virtual environment as the README of the example says, though without a network, and returns its
@@ -50,7 +44,7 @@ func install(t testing.TB) string {
 	var copies []string
 	for _, dir := range []string{"sdk/python", "examples/python-provider"} {
 		copied := filepath.Join(sources, filepath.Base(dir))
-		if err := os.CopyFS(copied, os.DirFS(checkout(t, dir))); err != nil {
+		if err := os.CopyFS(copied, os.DirFS(realtest.Checkout(t, dir))); err != nil {
 			t.Fatal(err)
 		}
 		copies = append(copies, copied)

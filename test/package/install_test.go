@@ -166,12 +166,8 @@ func testRun(t *testing.T, in installation) {
 	if info, err := os.Stat(in.path("/var/lib/authd/authd.db")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the store: %v, %v; want one that only authd reads", info, err)
 	}
-	log, err := os.ReadFile(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, bad := range []string{"hush-hush", "unit-test-session-secret", "can be read by everybody", "secret was made"} {
-		if strings.Contains(string(log), bad) {
+		if strings.Contains(s.Log(), bad) {
 			t.Errorf("the log says %q", bad)
 		}
 	}

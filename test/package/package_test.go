@@ -26,12 +26,7 @@ const version = "v0.9.1-rc.2"
 var built = &packages{}
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := os.RemoveAll(built.dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(realtest.Run(m, func() error { return os.RemoveAll(built.dir) }))
 }
 
 // packages is a directory in which make package has left what it makes.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/authd/authd/internal/realtest"
 )
 
 // unit is a systemd unit: what each setting of it is set to last.
@@ -35,13 +37,11 @@ func readUnit(t *testing.T, path string) unit {
 // service is what systemd does for authd.service, as far as it can be done without it: the directories, the user, the
 // sockets, the credentials, the notifications.
 type service struct {
+	*realtest.Process
 	t      *testing.T
-	cmd    *exec.Cmd
-	log    string
 	public string // address of authd.socket; the unit's own may be taken on this machine
 	admin  string // path of authd-admin.socket
 	notify *net.UnixConn
-	done   chan struct{}
 }
 
 // installation says where the package is and whom authd runs as.
@@ -53,16 +53,12 @@ type installation struct {
 
 func (in installation) path(name string) string { return in.root + name }
 
-// start starts the service; at the end of the test it is killed if it still runs.
+// start starts the service; at the end of the test it is ended if it still runs.
 func (in installation) start(t *testing.T, environ ...string) *service {
 	t.Helper()
 	u := readUnit(t, in.path("/usr/lib/systemd/system/authd.service"))
-	dir, err := os.MkdirTemp("", "authd-unit-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &service{t: t, log: filepath.Join(dir, "log"), admin: filepath.Join(dir, "admin"), done: make(chan struct{})}
+	dir := realtest.ShortDir(t)
+	s := &service{t: t, admin: filepath.Join(dir, "admin")}
 	runtime, credentials := filepath.Join(dir, u["RuntimeDirectory"]), filepath.Join(dir, "credentials")
 	state := in.path("/var/lib/" + u["StateDirectory"])
 	for _, made := range []string{runtime, credentials, state} {
@@ -84,29 +80,16 @@ func (in installation) start(t *testing.T, environ ...string) *service {
 	}
 	// LISTEN_PID is the id that the shell hands on to authd.
 	args := append([]string{"-c", `umask ` + u["UMask"] + `; LISTEN_PID=$$ exec "$0" "$@"`}, in.execStart(u)...)
-	s.cmd = exec.Command("/bin/sh", args...)
-	s.cmd.Dir = state
-	s.cmd.Env = append(append(append([]string{
+	cmd := exec.Command("/bin/sh", args...)
+	cmd.Dir = state
+	cmd.Env = append(append(append([]string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "NOTIFY_SOCKET=" + filepath.Join(dir, "notify"), "WATCHDOG_USEC=3000000",
 		"LISTEN_FDS=2", "LISTEN_FDNAMES=authd:authd-admin", "RUNTIME_DIRECTORY=" + runtime, "STATE_DIRECTORY=" + state,
 		"CREDENTIALS_DIRECTORY=" + credentials, "AUTHD_SESSION_SECRET_FILE=" + secret,
 	}, in.environ...), environ...), "AUTHD_LOG_FORMAT=json")
-	s.cmd.ExtraFiles = sockets
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: in.credential, Pdeathsig: syscall.SIGKILL}
-	log, err := os.Create(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = s.cmd.Wait() // how it ended is in ProcessState
-		close(s.done)
-	}()
-	t.Cleanup(s.end)
+	cmd.ExtraFiles = sockets
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: in.credential}
+	s.Process = realtest.Start(t, cmd)
 	return s
 }
 
@@ -160,8 +143,7 @@ func (s *service) await(text string) {
 	for {
 		n, err := s.notify.Read(buffer)
 		if err != nil {
-			log, _ := os.ReadFile(s.log)
-			s.t.Fatalf("systemd was not told %q: %v; the log:\n%s", text, err, log)
+			s.t.Fatalf("systemd was not told %q: %v; the log:\n%s", text, err, s.Log())
 		}
 		if strings.Contains(string(buffer[:n]), text) {
 			return
@@ -172,26 +154,13 @@ func (s *service) await(text string) {
 // stop does what systemctl stop does and returns the exit code.
 func (s *service) stop() int {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		s.t.Fatal(err)
-	}
 	seconds, err := strconv.Atoi(readUnit(s.t, "../../packaging/authd.service")["TimeoutStopSec"])
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	select {
-	case <-s.done:
-	case <-time.After(time.Duration(seconds) * time.Second):
-		s.t.Errorf("authd did not stop within the unit's %d seconds", seconds)
+	code, err := s.Stop(syscall.SIGTERM, time.Duration(seconds)*time.Second)
+	if err != nil {
+		s.t.Errorf("the time that the unit allows: %v", err)
 	}
-	return s.cmd.ProcessState.ExitCode()
-}
-
-func (s *service) end() {
-	_ = s.cmd.Process.Kill() // an error means that it has ended
-	<-s.done
-	if s.t.Failed() {
-		log, _ := os.ReadFile(s.log)
-		s.t.Logf("log of authd:\n%s", log)
-	}
+	return code
 }
