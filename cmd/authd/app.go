@@ -57,7 +57,7 @@ func newAppExplain(a *app) *cobra.Command {
 the configuration. The path is read as a proxy would send it: write its escapes as they are. A fragment is left out, as
 browsers do. Without --user it is a guest who asks.`,
 		Example: `  authd app explain https://app.example.com/admin/users --user ada@example.org --groups staff,admins`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("URL"),
 		RunE: func(c *cobra.Command, args []string) error {
 			ask.url = args[0]
 			return a.explain(c.Context(), path, as, ask)

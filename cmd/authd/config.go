@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +26,9 @@ func newConfigCheck(a *app) *cobra.Command {
 		Long: `Name every fault in the configuration at once, each with its file and line and how to mend it: unknown keys, values
 that can't be, rules that don't compile, and providers that lack a setting or a plugin. The plugins are asked what they
 serve; nothing is asked of an identity provider (for that see "authd provider check").`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.configCheck(c.Context(), path, as) },
+		Example: `  authd config check --config /etc/authd/authd.toml`,
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.configCheck(c.Context(), path, as) },
 	}
 	configFlag(c, &path)
 	formatFlag(c, &as)
@@ -46,9 +48,16 @@ func (a *app) configCheck(ctx context.Context, path string, as format) error {
 	if errors.As(err, &all) {
 		cfg = all.Config
 	}
-	s := a.resolve(ctx, cfg)
-	all.Add(unsaid(all.List, ruleFaults(cfg))...)
-	all.Add(cfg.ProviderFaults(s.providers)...)
+	s := &state{config: cfg}
+	if !unreadable(all.List) { // else what follows would be about the defaults
+		s = a.resolve(ctx, cfg)
+		all.Add(unsaid(all.List, ruleFaults(cfg))...)
+		all.Add(cfg.ProviderFaults(s.providers)...)
+		s.warnings = append(s.warnings, cookieWarnings(cfg)...)
+		if len(s.providers) == 0 {
+			s.warnings = append(s.warnings, "no provider is on, so nobody can sign in; set what a type needs, which authd plugin describe TYPE shows")
+		}
+	}
 	if as == "json" {
 		v := verdict{OK: len(all.List) == 0, Faults: append([]config.Fault{}, all.List...), Warnings: append([]string{}, s.warnings...)}
 		if err := writeJSON(a.out, v); err != nil || v.OK {
@@ -64,8 +73,21 @@ func (a *app) configCheck(ctx context.Context, path string, as format) error {
 	if where == "" {
 		where = "the environment"
 	}
-	_, err = fmt.Fprintf(a.out, "%s: no faults, %d providers\n", where, len(s.providers))
+	_, err = fmt.Fprintf(a.out, "%s: no faults, %s\n", where, countOf(len(s.providers)))
 	return err
+}
+
+// countOf is a number of providers in words.
+func countOf(n int) string {
+	if n == 1 {
+		return "1 provider"
+	}
+	return fmt.Sprintf("%d providers", n)
+}
+
+// unreadable reports whether a whole file is at fault, so that nothing is known of what it says.
+func unreadable(faults []config.Fault) bool {
+	return slices.ContainsFunc(faults, func(f config.Fault) bool { return f.File != "" && f.Key == "" })
 }
 
 func newConfigPrint(a *app) *cobra.Command {
@@ -97,7 +119,8 @@ func newConfigSchema(a *app) *cobra.Command {
 it:
 
   #:schema ./authd.schema.json`,
-		Args: cobra.NoArgs,
+		Example: `  authd config schema > authd.schema.json`,
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(a.out, config.Schema())
 			return err

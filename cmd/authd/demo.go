@@ -125,6 +125,7 @@ func (a *app) serveSample(ctx context.Context, l net.Listener, authURL, sampleUR
 func demoConfig(addr, sampleURL string, dirs []string, providers []config.ProviderTable) *config.Config {
 	c := config.Default()
 	c.Server.Listen, c.Server.PublicURL, c.Server.AdminListen, c.Server.PluginsDir = addr, "http://"+addr, "", dirs
+	c.Server.TrustedProxies = []string{"127.0.0.1"} // the sample page, which asks as a proxy does
 	c.Store.URL, c.Session.Secret = "memory:", []string{keys.NewSecret()}
 	c.Login.Title = "Sign in to the demo"
 	c.Login.ReturnToAllow = []string{sampleURL}

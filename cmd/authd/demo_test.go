@@ -153,7 +153,7 @@ func TestDemo(t *testing.T) {
 	v.wants(login+"/auth/login", "Sign in to the demo", "Demo Identity")
 	v.click("/auth/oauth/demo")
 	v.signIn(ada)
-	v.wants(page+"reports?year=2026", ada.Name, ada.Email, "X-Auth-Request-User", "X-Auth-Request-Groups", "admins,staff", "demo")
+	v.wants(page+"reports?year=2026", ada.Name, ada.Email, "X-Auth-Request-User", "X-Auth-Request-Groups", "admins,staff", "demo", "eyJ")
 
 	// Anybody else is still asked to sign in, and the style is there for them.
 	stranger := newVisitor(t)

@@ -38,7 +38,9 @@ Each line that could not be carried is named on standard error, with the reason 
 
 With --out the secrets are written into the file, which only its owner may read. On standard output, which may end up
 anywhere, each is replaced by the name of a file to put it into; --secrets shows them there too.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  authd config import --from chainlit --out authd.toml .env
+  authd config import --from streamlit .streamlit/secrets.toml`,
+		Args: atMost("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.configImport(flags, strings.Join(args, "")) },
 	}
 	c.Flags().StringVar(&flags.from, "from", "", "system to import from: "+strings.Join(importer.Systems(), ", "))
@@ -77,7 +79,7 @@ func (a *app) configImport(flags importFlags, file string) error {
 		a.say("%s", note)
 	}
 	if flags.out != "" {
-		_, err = fmt.Fprintf(a.out, "%s: %d providers; look at it with authd config check --config %s\n", flags.out, result.Providers(), flags.out)
+		_, err = fmt.Fprintf(a.out, "%s: %s; look at it with authd config check --config %s\n", flags.out, countOf(result.Providers()), flags.out)
 		return err
 	}
 	if !flags.secrets {

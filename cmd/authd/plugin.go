@@ -81,7 +81,8 @@ func newPluginList(a *app) *cobra.Command {
 		Short: "List the plugins that are found, and whether they are trusted",
 		Long: `List the plugins that are found, and whether they are trusted. If an authd runs with this configuration and its admin
 listener (server.admin_listen) answers, the providers that run from them are listed too.`,
-		Args: cobra.NoArgs,
+		Example: `  authd plugin list --plugins-dir bin/plugins`,
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := in.resolve(a)
 			if err != nil {
@@ -213,7 +214,9 @@ func newPluginDescribe(a *app) *cobra.Command {
 		Short: "Show what a plugin can be configured as, and the settings it needs",
 		Long: `Show what a plugin can be configured as: each type's settings with their names in the environment. Name a type that
 one of the plugins serves, or the path of a plugin (with a slash in it).`,
-		Args: cobra.ExactArgs(1),
+		Example: `  authd plugin describe keycloak
+  authd plugin describe bin/plugins/authd-provider-acme`,
+		Args: exactly("TYPE or PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
 			m, err := a.describe(c.Context(), &in, args[0])
 			if err != nil {
@@ -250,10 +253,25 @@ func (a *app) describe(ctx context.Context, in *where, what string) (*sdk.Manife
 	plugins := survey(ctx, at)
 	f := serving(plugins, what)
 	if f.manifest == nil {
-		return nil, fmt.Errorf("no plugin in %s serves type %s; put authd-provider-%s there, or see authd plugin list", strings.Join(at.dirs, ", "), what, what)
+		return nil, fmt.Errorf("no plugin in %s serves type %s; put authd-provider-%s there; types found: %s", strings.Join(at.dirs, ", "), what, what, typesOf(plugins))
 	}
 	t, _ := f.manifest.Type(what)
 	return &sdk.Manifest{ProtocolMinor: f.manifest.ProtocolMinor, Version: f.manifest.Version, Types: []sdk.Type{t}}, nil
+}
+
+// typesOf names all types that plugins serve.
+func typesOf(plugins []found) string {
+	var names []string
+	for _, f := range plugins {
+		for _, t := range f.types() {
+			names = append(names, t.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 func (a *app) describeTypes(m *sdk.Manifest) error {
@@ -296,8 +314,9 @@ func newPluginCheck(a *app) *cobra.Command {
 		Long: `Run the acceptance kit against a plugin, written in any language: start it as the server does and see whether it
 behaves as the server expects, against an identity provider that is made for it on loopback. One line for each check;
 the exit code is 1 when one has failed.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return a.checkPlugin(c.Context(), args[0]) },
+		Example: `  authd plugin check bin/plugins/authd-provider-acme`,
+		Args:    exactly("PATH"),
+		RunE:    func(c *cobra.Command, args []string) error { return a.checkPlugin(c.Context(), args[0]) },
 	}
 }
 

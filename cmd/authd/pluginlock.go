@@ -27,6 +27,8 @@ func newPluginLock(a *app) *cobra.Command {
 		Long: `Write authd.lock: from then on authd runs the plugins in it and no others, byte for byte. Plugins that are not in it yet
 are added; one that has changed is left as it is, and the exit code is 1, unless --update names it. --update of a plugin
 that is gone removes it.`,
+		Example: `  authd plugin lock
+  authd plugin lock --update github`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := in.resolve(a)

@@ -60,7 +60,9 @@ func newPluginNew(a *app) *cobra.Command {
 		Short: "Begin a provider: source, test and README, that compile and pass",
 		Long: `Begin a provider in Go: source, test and README, that compile and pass the acceptance kit as they are. NAME is the name
 of the type: the configuration's type = "NAME", and the executable authd-provider-NAME. No file is overwritten.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  authd plugin new acme
+  authd plugin new acme --kind oidc --sdk ~/src/authd`,
+		Args: exactly("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			b.Name, b.Version = args[0], thisVersion().Version
 			if err := a.newPlugin(&b, sdkDir); err != nil {

@@ -131,7 +131,9 @@ func newProviderCheck(a *app) *cobra.Command {
 		Long: `Start the plugin of each provider, or of the one named, give it its settings and let it ask its identity provider:
 discovery, endpoints, credentials, clock. It also tells the redirect URI to register. The exit code is 1 when something
 would keep people from signing in.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  authd provider check
+  authd provider check github --config /etc/authd/authd.toml`,
+		Args: atMost("ID"),
 		RunE: func(c *cobra.Command, args []string) error { return a.checkProviders(c.Context(), path, as, args) },
 	}
 	configFlag(c, &path)
@@ -223,7 +225,7 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 	select {
 	case status := <-settled:
 		if status.State != catalog.StateReady {
-			add("error", "%s", status.Problem)
+			add("error", "%s", strings.TrimPrefix(status.Problem, "provider "+p.ID+": "))
 			return findings, nil
 		}
 	case <-ctx.Done():
@@ -233,6 +235,9 @@ func (s *state) check(ctx context.Context, environ []string, p config.Provider) 
 	running, err := plugins.Provider(p.ID)
 	if err != nil {
 		return nil, err
+	}
+	if configured, _ := running.Configured(); slices.Contains(configured.Capabilities, sdk.CapabilityPassword) {
+		findings = nil // nobody is sent anywhere, so there is nothing to register
 	}
 	declared(running, add)
 	probe(ctx, running, add)

@@ -110,3 +110,57 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 	}
 	walk(newRoot(&app{}))
 }
+
+// Whoever copies an example of a help text gets a command line that authd takes.
+func TestExamples(t *testing.T) {
+	seen := 0
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Example) {
+			for _, part := range strings.Split(line, "&&") {
+				_, words, ours := strings.Cut(" "+strings.Trim(part, " \n)"), " authd ")
+				if !ours {
+					continue
+				}
+				seen++
+				words, _, _ = strings.Cut(words, " > ")
+				root := newRoot(&app{})
+				named, args, err := root.Find(splitWords(words))
+				if err == nil {
+					err = named.ParseFlags(args)
+				}
+				if err == nil && named.Args != nil {
+					err = named.ValidateArgs(named.Flags().Args())
+				}
+				if err != nil || !named.Runnable() || named.HasSubCommands() {
+					t.Errorf("%s: the example %q: %v", c.CommandPath(), line, err)
+				}
+				if c.HasParent() && named.CommandPath() != c.CommandPath() {
+					t.Errorf("%s has an example of %s", c.CommandPath(), named.CommandPath())
+				}
+			}
+		}
+		for _, child := range c.Commands() {
+			if child.Name() != "completion" {
+				walk(child)
+			}
+		}
+	}
+	walk(newRoot(&app{}))
+	if seen < 15 {
+		t.Errorf("%d examples were found", seen)
+	}
+}
+
+// splitWords splits a line as a shell does that knows double quotes only.
+func splitWords(line string) []string {
+	var words []string
+	for i, part := range strings.Split(line, `"`) {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}

@@ -25,20 +25,24 @@ type app struct {
 	out, errOut io.Writer
 	environ     []string // as os.Environ gives it
 
-	running bool // the arguments were right, and a command has begun
+	running bool   // the arguments were right, and a command has begun
+	asked   string // the command whose --help says what it takes
 }
 
 // run runs one command line, without the name of the program, and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
-	return a.report(root.ExecuteContext(ctx))
+	c, err := root.ExecuteContextC(ctx)
+	a.asked = c.CommandPath()
+	return a.report(err)
 }
 
 // newRoot is the tree of all commands.
 func newRoot(a *app) *cobra.Command {
 	root := group("authd", "Log people in through any identity provider, and tell applications who they are", "")
-	root.SilenceErrors, root.SilenceUsage, root.SuggestionsMinimumDistance = true, true, 2
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Example = "  authd demo\n  authd config check && authd provider check\n  authd serve"
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.running = true }
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
@@ -56,12 +60,31 @@ func newRoot(a *app) *cobra.Command {
 
 // group is a command that only holds others.
 func group(use, short, long string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noSuchCommand, RunE: help}
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noSuchCommand, RunE: help, SuggestionsMinimumDistance: 2}
 	c.AddCommand(children...)
 	return c
 }
 
 func help(c *cobra.Command, _ []string) error { return c.Help() }
+
+// exactly and atMost are about the arguments of a command that takes one, which is called what.
+func exactly(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s needs %s", c.CommandPath(), what)
+		}
+		return atMost(what)(c, args)
+	}
+}
+
+func atMost(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return fmt.Errorf("%s takes one %s, not %d arguments", c.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}
 
 // noSuchCommand is about the arguments of a command that only holds others.
 func noSuchCommand(c *cobra.Command, args []string) error {
@@ -115,7 +138,7 @@ func (a *app) report(err error) int {
 		a.say("authd: %s", oneLine(err.Error()))
 		return coded.code
 	case !a.running:
-		a.say("authd: %s; see authd --help", oneLine(err.Error()))
+		a.say("authd: %s; see %s --help", oneLine(err.Error()), a.asked)
 		return exitUsage
 	}
 	a.say("authd: %s", oneLine(err.Error()))

@@ -27,13 +27,13 @@ func TestReport(t *testing.T) {
 		{"terminal control", errors.New("red \x1b[31m\u009b\x07!"), true, exitFailed, "authd: red [31m!\n"},
 		{"usage", usage(errors.New("no such thing")), true, exitUsage, "authd: no such thing\n"},
 		{"wrapped usage", fmt.Errorf("plugin: %w", usage(errors.New("gone"))), true, exitUsage, "authd: plugin: gone\n"},
-		{"arguments", errors.New("unknown flag: --x"), false, exitUsage, "authd: unknown flag: --x; see authd --help\n"},
+		{"arguments", errors.New("unknown flag: --x"), false, exitUsage, "authd: unknown flag: --x; see authd plugin list --help\n"},
 		{"said before", errReported, true, exitFailed, ""},
 		{"faults", &config.Faults{List: []config.Fault{{File: "a.toml", Line: 2, Key: "k", Summary: "is wrong", Mend: "mend it"}, {Key: "AUTHD_X", Summary: "is wrong"}}}, true, exitUsage, "a.toml:2: k: is wrong; mend it\nAUTHD_X: is wrong\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stderr strings.Builder
-			a := &app{errOut: &stderr, running: test.running}
+			a := &app{errOut: &stderr, running: test.running, asked: "authd plugin list"}
 			if code := a.report(test.err); code != test.code || stderr.String() != test.stderr {
 				t.Errorf("report = %d, %q, want %d, %q", code, stderr.String(), test.code, test.stderr)
 			}

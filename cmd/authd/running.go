@@ -133,8 +133,9 @@ func newProviderRestart(a *app) *cobra.Command {
 		Long: `Have a running authd start another process of a provider, with the same plugin and configuration. It takes over once it
 is ready, so no sign-in fails. This also ends a quarantine and a wait between attempts. The exit code is 1 when the new
 process can't serve; what served before then goes on.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return a.restartProvider(c.Context(), path, args[0]) },
+		Example: `  authd provider restart github`,
+		Args:    exactly("ID"),
+		RunE:    func(c *cobra.Command, args []string) error { return a.restartProvider(c.Context(), path, args[0]) },
 	}
 	configFlag(c, &path)
 	return c

@@ -72,6 +72,9 @@ func (s *sample) check(ctx context.Context, r *http.Request) (*http.Response, er
 	for _, cookie := range r.Header.Values("Cookie") {
 		question.Header.Add("Cookie", cookie)
 	}
+	// What was asked for: without it authd signs no identity, since it does not know for which application.
+	question.Header.Set("X-Original-URL", s.ownURL+r.URL.RequestURI())
+	question.Header.Set("X-Original-Method", r.Method)
 	answer, err := s.client.Do(question)
 	if err != nil {
 		return nil, fmt.Errorf("ask authd: %w", err)

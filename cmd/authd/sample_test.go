@@ -37,6 +37,9 @@ func TestSampleShowsWhoIsThere(t *testing.T) {
 		if r.URL.Path != "/auth/check" || r.Header.Get("Cookie") != "authd=abc" || r.Header.Get("X-Auth-Request-User") != "" {
 			t.Errorf("authd was asked %s %s with %v", r.Method, r.URL, r.Header)
 		}
+		if url, method := r.Header.Get("X-Original-URL"), r.Header.Get("X-Original-Method"); url != "http://sample.test/some/page" || method != "GET" {
+			t.Errorf("authd was asked about %s %s", method, url)
+		}
 		w.Header().Set("X-Auth-Request-User", "ada")
 		w.Header().Set("X-Auth-Request-Name", "Ada <b>%C3%96</b>")
 		w.Header().Set("Set-Cookie", "authd=new; HttpOnly")

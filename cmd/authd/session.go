@@ -24,10 +24,11 @@ func newSessionList(a *app) *cobra.Command {
 		as         format
 	)
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "Show who is signed in",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return a.sessionList(c.Context(), path, user, as) },
+		Use:     "list",
+		Short:   "Show who is signed in",
+		Example: `  authd session list --user ada@example.org`,
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.sessionList(c.Context(), path, user, as) },
 	}
 	configFlag(c, &path)
 	formatFlag(c, &as)
@@ -41,9 +42,10 @@ func newSessionRevoke(a *app) *cobra.Command {
 		all        bool
 	)
 	c := &cobra.Command{
-		Use:   "revoke [HANDLE]",
-		Short: "End a session, all of a user, or all",
-		Args:  cobra.MaximumNArgs(1),
+		Use:     "revoke [HANDLE]",
+		Short:   "End a session, all of a user, or all",
+		Example: `  authd session revoke --user ada@example.org`,
+		Args:    atMost("HANDLE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.sessionRevoke(c.Context(), path, revocation{handles: args, user: user, all: all})
 		},
@@ -119,6 +121,10 @@ func (a *app) sessionRevoke(ctx context.Context, path string, r revocation) erro
 	if err := admin.call(ctx, http.MethodDelete, target, &done); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%d sessions ended\n", done.Revoked)
+	noun := "sessions"
+	if done.Revoked == 1 {
+		noun = "session"
+	}
+	_, err = fmt.Fprintf(a.out, "%d %s ended\n", done.Revoked, noun)
 	return err
 }

@@ -54,7 +54,7 @@ func TestSessionListAndRevoke(t *testing.T) {
 	if code, _, stderr := command(environ, "session", "revoke", "no-such-handle"); code != exitFailed {
 		t.Errorf("revoking what is not there: %d %s", code, stderr)
 	}
-	if code, out, stderr := command(environ, "session", "revoke", "--user", "ada"); code != exitOK || out != "1 sessions ended\n" {
+	if code, out, stderr := command(environ, "session", "revoke", "--user", "ada"); code != exitOK || out != "1 session ended\n" {
 		t.Errorf("session revoke --user ada: %d %s%s", code, out, stderr)
 	}
 	if code, out, _ := command(environ, "session", "list", "-o", "json"); code != exitOK || strings.TrimSpace(out) != "[]" {

@@ -120,7 +120,11 @@ func (a *app) resolve(ctx context.Context, cfg *config.Config) *state {
 	s.warnings = append(s.warnings, cfg.Warnings...)
 	for _, f := range s.plugins {
 		if f.problem != "" {
-			s.warnings = append(s.warnings, "plugin "+f.Path+" is "+f.problem)
+			what := "plugin "
+			if f.Name == "" {
+				what = "directory of plugins "
+			}
+			s.warnings = append(s.warnings, what+f.Path+" is "+f.problem)
 		}
 		for _, t := range f.types() {
 			if _, taken := s.typeOf(t.Name); !taken {

@@ -79,7 +79,8 @@ func newUserAdd(a *app) *cobra.Command {
 again at the next login.
 
 ` + passwordHelp,
-		Args: cobra.ExactArgs(1),
+		Example: `  authd user add ada --name "Ada Lovelace" --email ada@example.org --verified --groups admins,staff`,
+		Args:    exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := at.path(c.Context(), a)
 			if err != nil {
@@ -140,7 +141,7 @@ func newUserPasswd(a *app) *cobra.Command {
 		Long: `Set a new password. Whoever is signed in with the old one has to sign in again within ten minutes or so.
 
 ` + passwordHelp,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := at.path(c.Context(), a)
 			if err != nil {
@@ -180,7 +181,7 @@ func newUserRemove(a *app) *cobra.Command {
 		Short: "Remove a person",
 		Long: `Remove a person. Their session ends within ten minutes or so; authd session revoke ends it at once. The name may be
 given to somebody else, who is another person to authd and to applications that go by the subject.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := at.path(c.Context(), a)
 			if err != nil {

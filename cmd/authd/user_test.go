@@ -13,8 +13,17 @@ import (
 func people() sdk.Type {
 	return sdk.Type{
 		Name: "users", Label: "People", Settings: []sdk.Setting{{Name: "file", Env: "OAUTH_USERS_FILE", Required: true, Help: "Path."}},
-		New: func(context.Context, sdk.Config) (sdk.Provider, error) { return quiet{}, nil },
+		New: func(context.Context, sdk.Config) (sdk.Provider, error) { return doorman{}, nil },
 	}
+}
+
+// doorman takes passwords.
+type doorman struct{ quiet }
+
+var _ sdk.PasswordLogin = doorman{}
+
+func (doorman) PasswordLogin(context.Context, sdk.Credentials) (*sdk.Token, error) {
+	return nil, sdk.UserErrorf("access_denied", "nobody may come in")
 }
 
 func TestCheckPassword(t *testing.T) {

@@ -63,6 +63,8 @@ func (l *ledger) news(provider string, kind audit.Kind, status catalog.Status) b
 		return true
 	case audit.PluginQuarantined:
 		return before.kind != kind
+	case audit.PluginStopped:
+		return before.kind == audit.PluginStarted // what never ran, or has ended by itself, does not stop
 	}
 	return before != now
 }

@@ -276,7 +276,10 @@ func TestLedger(t *testing.T) {
 		{audit.PluginRefused, 0, "client_id is not set", true},
 		{audit.PluginRefused, 0, "client_id is not set", false},
 		{audit.PluginRefused, 0, "region is malformed", true},
+		{audit.PluginStopped, 0, "", false}, // it did not run
+		{audit.PluginStarted, 9, "", true},
 		{audit.PluginStopped, 0, "", true},
+		{audit.PluginStopped, 0, "", false},
 	} {
 		if got := l.news("p", step.kind, catalog.Status{PID: step.pid, Problem: step.problem}); got != step.want {
 			t.Errorf("step %d, %s: news = %v", i, step.kind, got)

@@ -2,12 +2,14 @@ package host
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +192,56 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// Threat 68, 108: on one connection that many people share behind a proxy, nobody is taken for another.
+// Threat 102: there are only so many connections. One too many is refused at once, and the others go on; when one of them
+// ends there is a place again.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	const most = 4
+	s := newSite(t, siteOptions{noWait: true, before: func(s *Server) {
+		if got := s.app.Server().Concurrency; got != maxConns {
+			t.Errorf("the server takes %d connections, want %d", got, maxConns)
+		}
+		s.app.Server().Concurrency = most
+	}})
+	ask := func(w *wire) *http.Response {
+		w.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+		res, _ := w.read(http.MethodGet)
+		return res
+	}
+	good := func(w *wire) bool {
+		res := ask(w)
+		return res != nil && res.StatusCode == http.StatusOK
+	}
+	var held []*wire
+	for range most {
+		w := s.dial(t)
+		if !good(w) {
+			t.Fatal("a connection within the limit is not served")
+		}
+		held = append(held, w)
+	}
+	if res := ask(s.dial(t)); res != nil && (res.StatusCode != http.StatusServiceUnavailable || !res.Close) {
+		t.Errorf("one connection too many is answered %+v", res)
+	}
+	for _, w := range held {
+		if !good(w) {
+			t.Error("a connection that was there suffers from another")
+		}
+	}
+	if err := held[0].conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for next := s.dial(t); !good(next); next = s.dial(t) {
+		_ = next.conn.Close()
+		if ctx.Err() != nil {
+			t.Fatal("the place of a connection that ended is not given again")
+		}
+	}
+}
+
+// Threat 108: on one connection that many people share behind a proxy, nobody is taken for another.
 func TestIdentitiesOnOneConnection(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{})
@@ -217,6 +268,42 @@ func TestIdentitiesOnOneConnection(t *testing.T) {
 				t.Fatalf("%q got %+v", user, res)
 			}
 		}
+	}
+}
+
+// Threat 68: Fiber's strings are its request buffer, which the next request on the connection overwrites, unless it is
+// told otherwise. What a handler keeps of one request must not become what another one sent.
+func TestValuesOutliveTheirRequest(t *testing.T) {
+	t.Parallel()
+	var kept []map[string]string
+	s := newSite(t, siteOptions{noWait: true, before: func(s *Server) {
+		s.app.Post("/test/keep/:id", func(c *fiber.Ctx) error {
+			kept = append(kept, map[string]string{
+				"path": c.Path(), "param": c.Params("id"), "query": c.Query("q"), "header": c.Get("X-A"), "cookie": c.Cookies("a"), "form": c.FormValue("f"),
+			})
+			return nil
+		})
+	}})
+	w := s.dial(t)
+	const rounds = 20
+	of := func(i int) string { return fmt.Sprintf("value-%02d", i) }
+	for i := range rounds {
+		v := of(i)
+		w.send("POST /test/keep/" + v + "?q=" + v + " HTTP/1.1\r\nHost: h\r\nX-A: " + v + "\r\nCookie: a=" + v +
+			"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\nf=" + v)
+		if res, body := w.read(http.MethodPost); res == nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("request %d is answered %+v %s", i, res, body)
+		}
+	}
+	for i, values := range kept {
+		for what, got := range values {
+			if want := of(i); !strings.HasSuffix(got, want) {
+				t.Errorf("the %s of request %d is now %q, want %q", what, i, got, want)
+			}
+		}
+	}
+	if len(kept) != rounds {
+		t.Errorf("%d requests were kept, want %d", len(kept), rounds)
 	}
 }
 
@@ -250,4 +337,29 @@ func TestMethodsOfWebDAV(t *testing.T) {
 		wantStatus(t, s.do(s.browser(), method, "/auth/login", nil), http.StatusMethodNotAllowed)
 	}
 	wantStatus(t, s.do(s.browser(), "BREW", "/auth/forward/pot", nil), http.StatusMethodNotAllowed)
+}
+
+// Threat 161: the HTTP server underneath is one that refuses what TestSmuggling sends; Fiber itself asks for an older one.
+func TestTheServerUnderneathIsNew(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/valyala/fasthttp"
+	named := 0
+	for line := range strings.Lines(string(text)) {
+		_, version, found := strings.Cut(line, module+" ")
+		if !found {
+			continue
+		}
+		named++
+		var major, minor, patch int
+		if _, err := fmt.Sscanf(version, "v%d.%d.%d", &major, &minor, &patch); err != nil || major != 1 || minor < 72 || strings.Contains(line, "=>") {
+			t.Errorf("go.mod says %q (%v), want v1.72.0 or newer, and nothing in its place", strings.TrimSpace(line), err)
+		}
+	}
+	if named != 1 {
+		t.Errorf("go.mod names %s %d times, want once", module, named)
+	}
 }

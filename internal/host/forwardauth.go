@@ -66,7 +66,6 @@ func (s *Server) forwardedAnswer(c *fiber.Ctx, t target, v verdict, toLogin int)
 		return s.answer(c, toLogin, t, v)
 	case v.Verdict == policy.NeedLogin:
 		s.metrics.Check(fiber.StatusUnauthorized)
-		c.Set(fiber.HeaderWWWAuthenticate, `Cookie realm="`+s.publicURL.Host+`"`)
 		return s.appFailure(c, t, failUnauthenticated, session.ErrNoSession)
 	}
 	s.metrics.Check(fiber.StatusForbidden)

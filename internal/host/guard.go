@@ -82,9 +82,10 @@ func named(line []byte, name string) bool {
 	return len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name))
 }
 
-// sameOrigin lets only authd's own pages change something (Fetch Metadata, then Origin).
+// sameOrigin lets only authd's own pages do something (Fetch Metadata, then Origin). The check lets every GET pass; who
+// mounts this on one means it, so the method is not told.
 func (s *Server) sameOrigin(c *fiber.Ctx) error {
-	r := &http.Request{Method: c.Method(), Header: http.Header{}, Host: s.publicURL.Host, URL: &url.URL{Path: c.Path()}}
+	r := &http.Request{Method: http.MethodPost, Header: http.Header{}, Host: s.publicURL.Host, URL: &url.URL{Path: c.Path()}}
 	for _, name := range []string{"Sec-Fetch-Site", "Origin"} {
 		if value := c.Get(name); value != "" {
 			r.Header.Set(name, value)

@@ -96,7 +96,7 @@ type Server struct {
 	closers       []func(context.Context) error // run in reverse by Stop
 }
 
-// How long connections may take (RFC 9112 section 9.8) and how large requests may be.
+// How long connections may take (RFC 9112 section 9.8), how many there may be, and how large requests may be.
 const (
 	readTimeout  = 10 * time.Second
 	writeTimeout = 30 * time.Second
@@ -104,6 +104,8 @@ const (
 	stopTimeout  = 15 * time.Second
 	maxHeader    = 16 << 10
 	maxBody      = 64 << 10
+	// maxConns bounds the memory that idle connections take, some 25 KiB each. Who comes after that gets 503 at once.
+	maxConns = 16 << 10
 )
 
 // New puts a server together and opens its store; Start starts it. When it fails nothing is left open.
@@ -133,6 +135,7 @@ func (s *Server) fiberConfig() fiber.Config {
 	return fiber.Config{
 		AppName: "authd", DisableStartupMessage: true, Immutable: true, CaseSensitive: true, StrictRouting: true,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: maxHeader, BodyLimit: maxBody,
+		Concurrency: maxConns,
 		// Envoy asks with the method of the browser, whatever that is.
 		RequestMethods: policy.Methods(),
 		ErrorHandler:   s.unhandled,

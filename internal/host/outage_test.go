@@ -2,6 +2,7 @@ package host
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,15 +81,19 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	s := newSite(t, siteOptions{})
 	c := s.browser()
 	s.login(c, "ada", "/auth/oauth/idp")
-	for _, path := range []string{
-		"/", "/auth/login", "/auth/oauth/idp", "/auth/oauth/none", "/auth/oauth/idp/callback", "/auth/logout", "/auth/session",
-		"/auth/sessions", "/healthz", "/readyz", "/nowhere", "/auth/check",
-	} {
+	everybodys := []string{"/auth/providers", "/.well-known/jwks.json", "/auth/assets/favicon.svg"}
+	checks := []string{"/auth/check", "/auth/forward", "/oauth2/auth", "/api/authz/"}
+	for _, path := range append(s.everyPath(), "/auth/oauth/none", "/nowhere") {
 		got := s.get(still(c), path)
-		if !strings.Contains(got.Header.Get("Cache-Control"), "no-store") {
-			t.Errorf("%s may be cached: %q", path, got.Header.Get("Cache-Control"))
+		cacheControl := got.Header.Get("Cache-Control")
+		if slices.Contains(everybodys, path) {
+			if !strings.HasPrefix(cacheControl, "public") || len(got.Cookies()) != 0 {
+				t.Errorf("%s is the same for everybody; Cache-Control %q, cookies %v", path, cacheControl, got.Cookies())
+			}
+		} else if !strings.Contains(cacheControl, "no-store") {
+			t.Errorf("%s may be cached: %q", path, cacheControl)
 		}
-		if path == "/auth/check" {
+		if slices.Contains(everybodys, path) || slices.ContainsFunc(checks, func(at string) bool { return strings.HasPrefix(path, at) }) {
 			continue
 		}
 		for name, want := range map[string]string{

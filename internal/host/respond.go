@@ -77,6 +77,9 @@ func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause er
 	if tell.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(1, int(tell.retryAfter.Seconds()))))
 	}
+	if tell.status == fiber.StatusUnauthorized && len(c.Response().Header.Peek(fiber.HeaderWWWAuthenticate)) == 0 { // it must say what is missing (RFC 9110 section 15.5.2)
+		c.Set(fiber.HeaderWWWAuthenticate, `Cookie realm="`+s.publicURL.Host+`"`)
+	}
 	if prefersJSON(c) {
 		return incident, s.json(c, tell.status, map[string]string{"error": tell.code, "message": tell.message, "incident": incident})
 	}

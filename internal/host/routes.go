@@ -24,7 +24,7 @@ func (s *Server) routes(app *fiber.App) {
 	app.Post("/auth/logout", s.sameOrigin, s.logout)
 
 	app.Get("/auth/session", s.showSession)
-	app.Get("/auth/sessions", s.listSessions)
+	app.Get("/auth/sessions", s.sameOrigin, s.listSessions)
 	app.Delete("/auth/sessions/:handle", s.sameOrigin, s.endSession)
 	app.Post("/auth/sessions/:handle", s.sameOrigin, s.endSession)
 	app.Get("/auth/providers", s.listProviders)

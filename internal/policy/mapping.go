@@ -107,7 +107,7 @@ func (c *compiler) compileField(name, expression string) (cel.Program, error) {
 	}
 	compiled, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, fmt.Errorf("the expression does not compile: %w", issues.Err())
+		return nil, fmt.Errorf("the expression does not compile: %s", firstFault(issues))
 	}
 	out := compiled.OutputType()
 	if !out.IsExactType(cel.DynType) && !slices.ContainsFunc(field.out, out.IsExactType) {

@@ -83,6 +83,28 @@ func (c *compiler) environment() (env *cel.Env, err error) {
 	return c.env, err
 }
 
+// firstFault says in one line what is wrong with an expression, and where. The parser's own words name each token that
+// could have stood there; what helps is where it stopped.
+func firstFault(issues *cel.Issues) string {
+	first := issues.Errors()[0]
+	text, _, _ := strings.Cut(strings.TrimPrefix(first.Message, "Syntax error: "), " expecting ")
+	text = strings.TrimSuffix(text, " (in container '')")
+	token, stuck := strings.CutPrefix(text, "no viable alternative at input ")
+	switch {
+	case stuck:
+		text = "nothing can be made of " + token
+	case text == "mismatched input '<EOF>'":
+		text = "it ends too early"
+	case strings.HasPrefix(text, "token recognition error at: '="):
+		text = "a single = means nothing here; write == to compare"
+	}
+	where := fmt.Sprintf("character %d", first.Location.Column()+1)
+	if line := first.Location.Line(); line > 1 {
+		where = fmt.Sprintf("line %d, %s", line, where)
+	}
+	return where + ": " + text
+}
+
 func (c *compiler) compile(name, expression string) (*Rule, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, nil
@@ -93,7 +115,7 @@ func (c *compiler) compile(name, expression string) (*Rule, error) {
 	}
 	compiled, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, fmt.Errorf("%s: the rule does not compile: %w", name, issues.Err())
+		return nil, fmt.Errorf("%s: the rule does not compile: %s", name, firstFault(issues))
 	}
 	if out := compiled.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("%s: the rule gives a %s; it must be true or false, e.g. user.provider == \"github\"", name, out)

@@ -87,6 +87,29 @@ func TestCompileErrorsNameTheMend(t *testing.T) {
 	}
 }
 
+// What an operator reads about a slip of the pen is one short line that points at it.
+func TestCompileErrorsPointAtTheSlip(t *testing.T) {
+	for rule, want := range map[string]string{
+		`claims.hd ==`:                         "character 13: it ends too early",
+		`"a" in user.groups &&`:                "character 22: it ends too early",
+		`claims.`:                              "character 8: nothing can be made of '.'",
+		`foo(`:                                 "character 5: it ends too early",
+		`user.email = "x"`:                     "character 12: a single = means nothing here; write == to compare",
+		`user.email.endsWith("@x")x`:           "character 26: extraneous input 'x'",
+		`unknown == 1`:                         "character 1: undeclared reference to 'unknown'",
+		`true && 1`:                            "character 9: expected type 'bool' but found 'int'",
+		"user.provider == \"github\" &&\n 'a'": "line 2, character 2: expected type 'bool' but found 'string'",
+	} {
+		_, err := Compile("access.allow", rule)
+		if want = "access.allow: the rule does not compile: " + want; err == nil || err.Error() != want {
+			t.Errorf("Compile(%s) = %v\nwant %s", rule, err, want)
+		}
+	}
+	if _, err := Compile("access.allow", `user.email.endsWidth("x")`); err == nil || !strings.Contains(err.Error(), "did you mean 'endsWith'?") {
+		t.Errorf("a method that is nearly right: %v", err)
+	}
+}
+
 func TestRunawayRuleDenies(t *testing.T) {
 	u := ada()
 	for range 400 {

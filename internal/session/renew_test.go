@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/authd/authd/internal/identity"
+	"github.com/authd/authd/internal/store"
 	"github.com/authd/authd/sdk"
 )
 
@@ -92,15 +94,17 @@ func TestRefusalEndsTheSession(t *testing.T) {
 	}
 }
 
-// Threat 39, 41: an identity provider that is down ends nothing and is not asked at every look-up.
+// Threat 39, 41: an identity provider that is down ends nothing and is not asked at every look-up, nor by every instance.
 func TestOutageKeepsTheSession(t *testing.T) {
 	f, up := renewing(t)
-	m := f.manager(func(c *Config) { c.Renew = up.renew })
+	m, other := f.manager(func(c *Config) { c.Renew = up.renew }), f.manager(func(c *Config) { c.Renew = up.renew })
 	id := f.login(m)
 	up.err = errors.New("connection refused")
 	f.clock.advance(8 * time.Hour)
 	for range 20 {
 		wantLive(t, m, id)
+		f.clock.advance(time.Second)
+		wantLive(t, other, id)
 	}
 	if n := up.calls.Load(); n != 1 {
 		t.Errorf("the identity provider was asked %d times, want once", n)
@@ -134,6 +138,58 @@ func TestStampede(t *testing.T) {
 	}
 	wg.Wait()
 	eventually(t, func() bool { return wantLive(t, there, id).User.Groups[0] == "renewed-1" })
+	if n := up.calls.Load(); n != 1 {
+		t.Errorf("the identity provider was asked %d times, want once", n)
+	}
+}
+
+// lockStore tells how the instance fares that wants to renew.
+type lockStore struct {
+	store.Store
+	won, lost atomic.Int64
+}
+
+func (l *lockStore) Put(ctx context.Context, key string, value []byte, ttl time.Duration, when store.Condition) (uint64, error) {
+	version, err := l.Store.Put(ctx, key, value, ttl, when)
+	if strings.HasPrefix(key, renewalPrefix) {
+		if err == nil {
+			l.won.Add(1)
+		} else if errors.Is(err, store.ErrConflict) {
+			l.lost.Add(1)
+		}
+	}
+	return version, err
+}
+
+// Threat 40: while one instance asks the identity provider, another one leaves it alone and takes the same answer.
+func TestOneInstanceRenews(t *testing.T) {
+	f, up := renewing(t)
+	up.hold = make(chan struct{})
+	second := &lockStore{Store: f.store}
+	here := f.manager(func(c *Config) { c.Renew = up.renew })
+	there := f.manager(func(c *Config) { c.Renew, c.Store = up.renew, second })
+	id := f.login(here)
+	f.clock.advance(8 * time.Hour)
+	var both sync.WaitGroup
+	look := func(m *Manager) {
+		both.Go(func() {
+			if _, err := m.Lookup(context.Background(), id); err != nil {
+				t.Errorf("Lookup: %v", err)
+			}
+		})
+	}
+	look(here)
+	eventually(t, func() bool { return up.calls.Load() == 1 })
+	look(there)
+	eventually(t, func() bool { return second.won.Load()+second.lost.Load() > 0 })
+	if second.won.Load() > 0 {
+		t.Error("the second instance renews while the first one does")
+	}
+	close(up.hold)
+	both.Wait()
+	for _, m := range []*Manager{here, there} {
+		eventually(t, func() bool { return wantLive(t, m, id).User.Groups[0] == "renewed-1" })
+	}
 	if n := up.calls.Load(); n != 1 {
 		t.Errorf("the identity provider was asked %d times, want once", n)
 	}

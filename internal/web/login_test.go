@@ -28,7 +28,7 @@ func TestLoginShowsEveryWayIn(t *testing.T) {
 		t.Errorf("GitHub's icon is %.60q, want %.60q", got, want)
 	}
 	out := byID(t, doc, "provider-gitlab")
-	if got := text(out); out.Data == "a" || len(named(out, "a")) > 0 || got != "GitLab"+english.Unavailable {
+	if got := text(out); out.Data == "a" || len(named(out, "a")) > 0 || got != "GitLab "+english.Unavailable {
 		t.Errorf("the provider that is down is <%s> %q, want its name, the reason and no link", out.Data, got)
 	}
 }
