@@ -27,6 +27,9 @@ func newServe(a *app) *cobra.Command {
 		Long: `Run the server until SIGTERM or SIGINT. A changed configuration file and a changed plugin count at once, or after
 SIGHUP. Everything can be set in the configuration file or in the environment; see "authd config schema" and "authd
 config check". The log goes to standard error.`,
+		Example: `  authd serve
+  authd serve --config /etc/authd/authd.toml
+  OAUTH_GITHUB_CLIENT_ID=… OAUTH_GITHUB_CLIENT_SECRET=… authd serve`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return stopped(c.Context(), a.serve(c.Context(), path)) },
 	}
@@ -64,6 +67,7 @@ func (a *app) serve(ctx context.Context, path string) error {
 		// CPU for some megabytes under load.
 		debug.SetGCPercent(gcPercent)
 	}
+	defer settle(ctx, server, log)()
 	defer reloadOn(ctx, hangups, server)()
 	return server.Run(ctx)
 }
@@ -82,11 +86,17 @@ func stopped(ctx context.Context, err error) error {
 // usable loads a configuration and refuses one that could not be run.
 func (a *app) usable(path string) (*config.Config, error) {
 	cfg, err := config.Load(path, a.environ)
-	if err != nil {
+	all := &config.Faults{}
+	if errors.As(err, &all) {
+		cfg = all.Config
+	} else if err != nil {
 		return nil, err
 	}
-	if faults := ruleFaults(cfg); len(faults) > 0 {
-		return nil, &config.Faults{List: faults}
+	if !unreadable(all.List) { // else the rules would be those of the defaults
+		all.Add(unsaid(all.List, ruleFaults(cfg))...)
+	}
+	if len(all.List) > 0 {
+		return nil, all
 	}
 	return cfg, nil
 }
