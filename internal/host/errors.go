@@ -31,7 +31,7 @@ var (
 	failLoginExpired     = failure{status: 400, code: "login_expired", heading: "That took too long", message: "The sign-in has expired. Please sign in again."}
 	failAccessDenied     = failure{status: 403, code: "access_denied", heading: "Access denied", message: "The sign-in was cancelled, or this account may not come in. You can try again with another account."}
 	failAppDenied        = failure{status: 403, code: "access_denied", heading: "Access denied", message: "You are signed in, but this account may not open this page. You can sign in with another one, or ask whoever runs this site.", again: "Sign in with another account"}
-	failPassword         = failure{status: 403, code: "access_denied", heading: "Wrong name or password", message: "The name or the password is wrong. Please try again."}
+	failPassword         = failure{status: 403, code: "access_denied", heading: "Wrong name or password", message: "The user name or the password is wrong. Please try again."}
 	failProvider         = failure{status: 502, code: "provider_error", heading: "The sign-in provider had a problem", message: "It did not answer as it should. Please try again, or sign in another way."}
 	failProviderTimeout  = failure{status: 504, code: "provider_timeout", heading: "The sign-in provider did not answer", message: "Please try again in a moment, or sign in another way."}
 	failProviderOut      = failure{status: 503, code: "provider_unavailable", heading: "This sign-in is out of order", message: "Please try again in a moment, or sign in another way.", retryAfter: 5 * time.Second}

@@ -89,8 +89,7 @@ func (s *Server) appFailure(c *fiber.Ctx, t target, tell failure, cause error) e
 	if !wantsPage(c) {
 		c.Request().Header.Set(fiber.HeaderAccept, fiber.MIMEApplicationJSON)
 	}
-	_, err := s.failedOn(c, s.live().appPages, tell, cause, s.loginURL(t), s.publicURL.String()+"/")
-	return err
+	return s.failOn(c, s.live().appPages, tell, cause, s.loginURL(t), s.publicURL.String()+"/")
 }
 
 // loginURL is the login page, which leads back to the target if that is one of ours. nginx can't escape a URL, so it is

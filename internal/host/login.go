@@ -131,14 +131,30 @@ func (s *Server) begin(c *fiber.Ctx, id, returnTo string) error {
 // loginFailed answers a login that came to nothing, and says so in the audit log.
 func (s *Server) loginFailed(c *fiber.Ctx, providerID string, cause error, retry string) error {
 	tell := classify(cause)
-	incident, err := s.failed(c, tell, cause, retry)
+	incident := s.logFailure(c, tell, cause)
 	kind := audit.LoginFailed
 	if tell.code == failAccessDenied.code {
 		kind = audit.Denied
 	}
 	s.metrics.Login(s.knownID(providerID), tell.code)
 	s.audit.Write(audit.Event{Kind: kind, Incident: incident, Provider: s.knownID(providerID), Address: s.clientAddress(c), Cause: tell.code})
-	return err
+	if tell == failPassword && !prefersJSON(c) {
+		return s.page(c, tell.status, s.formAgain(c, providerID, tell.message))
+	}
+	return s.tellFailure(c, s.live().pages, tell, incident, retry, "/")
+}
+
+// formAgain is the login page for somebody who has mistyped: it says so, and keeps what need not be typed again.
+func (s *Server) formAgain(c *fiber.Ctx, providerID, message string) web.Login {
+	returnTo, _ := s.live().returnTo.Check(c.FormValue("return_to"))
+	page := s.choices(returnTo)
+	page.Error = message
+	for i := range page.Passwords {
+		if page.Passwords[i].ID == providerID {
+			page.Passwords[i].UsernameHint = c.FormValue("username")
+		}
+	}
+	return page
 }
 
 // knownID keeps ids that strangers made up out of the audit log.

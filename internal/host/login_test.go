@@ -297,8 +297,21 @@ func TestPasswordLogin(t *testing.T) {
 	form := url.Values{"username": {"ada"}, "password": {"wrong"}, "return_to": {"/auth/session"}}
 	own := []string{"Sec-Fetch-Site", "same-origin"}
 	wrong := s.do(c, http.MethodPost, "/auth/password/staff", form, own...)
-	if wantStatus(t, wrong, http.StatusForbidden); !strings.Contains(wrong.body, "Wrong name or password") {
-		t.Errorf("a wrong password shows\n%s", wrong.body)
+	wantStatus(t, wrong, http.StatusForbidden)
+	for _, want := range []string{
+		"The user name or the password is wrong.", `action="/auth/password/staff"`, `name="username" type="text" value="ada"`,
+		`name="return_to" value="/auth/session"`,
+	} {
+		if !strings.Contains(wrong.body, want) {
+			t.Errorf("after a wrong password the page does not hold %s:\n%s", want, wrong.body)
+		}
+	}
+	if strings.Contains(wrong.body, "wrong\"") {
+		t.Error("the page repeats the password")
+	}
+	asked := s.do(c, http.MethodPost, "/auth/password/staff", form, append(own, "Accept", "application/json")...)
+	if wantStatus(t, asked, http.StatusForbidden); !strings.Contains(asked.body, `"error":"access_denied"`) {
+		t.Errorf("a program is told %s", asked.body)
 	}
 	form.Set("password", "correct horse")
 	// Threat 65: another site's form signs nobody in.

@@ -58,13 +58,18 @@ func (s *Server) secure(c *fiber.Ctx) {
 	}
 }
 
-// failed answers a failure, as a page or as JSON, and returns its incident id. The cause goes to the log.
-func (s *Server) failed(c *fiber.Ctx, tell failure, cause error, retry string) (incident string, err error) {
-	return s.failedOn(c, s.live().pages, tell, cause, retry, "/")
+// fail answers a failure, as a page or as JSON. The cause goes to the log.
+func (s *Server) fail(c *fiber.Ctx, tell failure, cause error, retry string) error {
+	return s.failOn(c, s.live().pages, tell, cause, retry, "/")
 }
 
-// failedOn is failed with pages that may stand on another address, where home is not "/".
-func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause error, retry, home string) (incident string, err error) {
+// failOn is fail with pages that may stand on another address, where home is not "/".
+func (s *Server) failOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause error, retry, home string) error {
+	return s.tellFailure(c, pages, tell, s.logFailure(c, tell, cause), retry, home)
+}
+
+// logFailure writes a failure to the log and returns its incident id.
+func (s *Server) logFailure(c *fiber.Ctx, tell failure, cause error) (incident string) {
 	incident = newIncident()
 	log := s.log.Warn
 	switch {
@@ -74,6 +79,11 @@ func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause er
 		log = s.log.Debug // a tab that was left open asks again and again
 	}
 	log("request failed", "incident", incident, "code", tell.code, "method", c.Method(), "path", c.Path(), "cause", text(cause))
+	return incident
+}
+
+// tellFailure answers a failure that has an incident id.
+func (s *Server) tellFailure(c *fiber.Ctx, pages *web.Pages, tell failure, incident, retry, home string) error {
 	if tell.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(1, int(tell.retryAfter.Seconds()))))
 	}
@@ -81,17 +91,11 @@ func (s *Server) failedOn(c *fiber.Ctx, pages *web.Pages, tell failure, cause er
 		c.Set(fiber.HeaderWWWAuthenticate, `Cookie realm="`+s.publicURL.Host+`"`)
 	}
 	if prefersJSON(c) {
-		return incident, s.json(c, tell.status, map[string]string{"error": tell.code, "message": tell.message, "incident": incident})
+		return s.json(c, tell.status, map[string]string{"error": tell.code, "message": tell.message, "incident": incident})
 	}
-	return incident, s.pageOf(c, pages, tell.status, web.Error{
+	return s.pageOf(c, pages, tell.status, web.Error{
 		Status: tell.status, Heading: tell.heading, Message: tell.message, Incident: incident, RetryHref: retry, RetryLabel: tell.again, Home: home,
 	})
-}
-
-// fail is failed where nobody needs the incident id.
-func (s *Server) fail(c *fiber.Ctx, tell failure, cause error, retry string) error {
-	_, err := s.failed(c, tell, cause, retry)
-	return err
 }
 
 func text(err error) string {

@@ -27,7 +27,7 @@ type PasswordForm struct {
 	Label        string // as people know it
 	Action       string // where the form is posted: /auth/password/{id}
 	ReturnTo     string // already checked; empty means that of the page
-	UsernameHint string // written into the user name field beforehand (login_hint, or the last attempt); may be empty
+	UsernameHint string // of the last attempt, written into the field; the password is then typed next. May be empty
 	Development  bool   // the form is not for passwords that matter, and says so
 }
 

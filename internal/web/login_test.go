@@ -52,6 +52,10 @@ func TestLoginPasswordForm(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)
 	}
+	isFocus := func(a html.Attribute) bool { return a.Key == "autofocus" }
+	if password := named(form, "input")[2]; !slices.ContainsFunc(password.Attr, isFocus) {
+		t.Error("with the user name filled in, the password is not what is typed next")
+	}
 }
 
 // A form that is not for passwords that matter says so, to those who can't see it too.

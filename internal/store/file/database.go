@@ -62,7 +62,7 @@ func explainOpen(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("%w; stop it, or use redis: or postgres: to run several", ErrInUse)
+		return fmt.Errorf("%w; stop it: a file is for one authd at a time", ErrInUse)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("no room for it: %w; free some space on that disk", err)
 	case errors.As(err, &errno):
@@ -103,7 +103,7 @@ func (db *database) stillAt(path string) error {
 		return err
 	}
 	if !os.SameFile(mine, current) {
-		return fmt.Errorf("%w; the file was replaced while it was opened; stop the other, or use redis: or postgres: to run several", ErrInUse)
+		return fmt.Errorf("%w; the file was replaced while it was opened; stop the other: a file is for one authd at a time", ErrInUse)
 	}
 	return nil
 }

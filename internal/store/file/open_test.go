@@ -92,7 +92,7 @@ func TestSecondInstanceRefuses(t *testing.T) {
 	if !errors.Is(err, file.ErrInUse) {
 		t.Fatalf("second Open: %v, want ErrInUse", err)
 	}
-	for _, part := range []string{"file:" + path, "in use by another authd (it holds the lock)", "stop it, or use redis: or postgres:"} {
+	for _, part := range []string{"file:" + path, "in use by another authd (it holds the lock)", "stop it: a file is for one authd at a time"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not say %q", err, part)
 		}
