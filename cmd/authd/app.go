@@ -279,7 +279,7 @@ func decide(ctx context.Context, cfg *config.Config, request policy.Request, per
 	}
 	if d.Verdict == policy.Allow && !d.Public {
 		if err := admission.AdmitPerson(ctx, person); err != nil {
-			e.Status, e.Rule, e.Why = status(policy.Deny), nil, err.Error()+": the person may not come in at all"
+			e.Status, e.Rule, e.Why = status(policy.Deny), nil, err.Error()+"; the person may not come in at all"
 		}
 	}
 	return e, nil
@@ -312,7 +312,7 @@ func why(d policy.Decision, hasApps bool, person *policy.Person) string {
 	case d.Rule < 0:
 		text = "no rule matches, so every signed-in person passes"
 	case d.App.Rules[d.Rule].Allow != "" && person == nil:
-		text = fmt.Sprintf("rule %d asks who it is", d.Rule)
+		text = fmt.Sprintf("rule %d depends on who asks", d.Rule)
 	case d.App.Rules[d.Rule].Allow != "":
 		return fmt.Sprintf("rule %d is true for the person", d.Rule)
 	}
@@ -359,7 +359,7 @@ func (a *app) writeExplanation(e explanation) error {
 			return err
 		}
 	}
-	answer := map[int]string{200: "200, it passes", 401: "401, sign in", 403: "403, refused"}[e.Status]
-	_, err := fmt.Fprintf(a.out, "\n%s: %s\n", answer, oneLine(e.Why))
+	answer := map[int]string{200: "200, it passes: ", 401: "401, sign in: ", 403: "403, "}[e.Status] // a denial says so itself
+	_, err := fmt.Fprintf(a.out, "\n%s%s\n", answer, oneLine(e.Why))
 	return err
 }

@@ -93,14 +93,14 @@ func TestExplanations(t *testing.T) {
 		{ada, "/public/x", 200, "rule 0 is public"},
 		{nil, "/staff/x", 401, "rule 1 lets in every signed-in person; a guest has to sign in"},
 		{bob, "/staff/x", 200, "rule 1 lets in every signed-in person"},
-		{nil, "/admin/x", 401, "rule 2 asks who it is; a guest has to sign in"},
+		{nil, "/admin/x", 401, "rule 2 depends on who asks; a guest has to sign in"},
 		{ada, "/admin/x", 200, "rule 2 is true for the person"},
-		{bob, "/admin/x", 403, "denied by rule app a.example.com rule 2"},
+		{bob, "/admin/x", 403, "denied by rule 2 of app a.example.com"},
 		{nil, "/x", 401, "no rule matches, so every signed-in person passes; a guest has to sign in"},
 		{bob, "/x", 200, "no rule matches, so every signed-in person passes"},
 		{nil, "/public//x", 401, "the request is ambiguous (it holds //), so no public rule counts; a guest has to sign in"},
 		{ada, "/public//x", 200, "the request is ambiguous (it holds //), so every rule of the app counts, and the person meets them all"},
-		{bob, "/public//x", 403, "denied by rule app a.example.com rule 2; the request is ambiguous (it holds //), so every rule of the app counts"},
+		{bob, "/public//x", 403, "denied by rule 2 of app a.example.com; the request is ambiguous (it holds //), so every rule of the app counts"},
 	} {
 		got, err := decide(context.Background(), cfg, policy.Request{Host: "a.example.com", Path: test.path, Method: "GET"}, test.person)
 		if err != nil || got.Status != test.status || got.Why != test.why {

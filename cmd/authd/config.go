@@ -54,9 +54,6 @@ func (a *app) configCheck(ctx context.Context, path string, as format) error {
 		all.Add(unsaid(all.List, ruleFaults(cfg))...)
 		all.Add(cfg.ProviderFaults(s.providers)...)
 		s.warnings = append(s.warnings, cookieWarnings(cfg)...)
-		if len(s.providers) == 0 {
-			s.warnings = append(s.warnings, "no provider is on, so nobody can sign in; set what a type needs, which authd plugin describe TYPE shows")
-		}
 	}
 	if as == "json" {
 		v := verdict{OK: len(all.List) == 0, Faults: append([]config.Fault{}, all.List...), Warnings: append([]string{}, s.warnings...)}

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +14,6 @@ import (
 	"github.com/authd/authd/internal/config"
 	"github.com/authd/authd/internal/host"
 	"github.com/authd/authd/sdk"
-	"github.com/authd/authd/sdk/providertest"
 )
 
 // typeName is what a type of providers may be called.
@@ -305,29 +301,4 @@ func yes(is bool) string {
 		return "yes"
 	}
 	return ""
-}
-
-func newPluginCheck(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "check PATH",
-		Short: "Run the acceptance kit against a plugin, written in any language",
-		Long: `Run the acceptance kit against a plugin, written in any language: start it as the server does and see whether it
-behaves as the server expects, against an identity provider that is made for it on loopback. One line for each check;
-the exit code is 1 when one has failed.`,
-		Example: `  authd plugin check bin/plugins/authd-provider-acme`,
-		Args:    exactly("PATH"),
-		RunE:    func(c *cobra.Command, args []string) error { return a.checkPlugin(c.Context(), args[0]) },
-	}
-}
-
-func (a *app) checkPlugin(ctx context.Context, path string) error {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	// A name without a slash is a file here, never something on the PATH.
-	if info, err := os.Stat(absolute); err != nil || info.IsDir() {
-		return errors.New(strconv.Quote(path) + " is not the path of a plugin; name its executable")
-	}
-	return providertest.CheckBinary(ctx, a.out, absolute)
 }

@@ -61,7 +61,11 @@ func writeCommand(b *strings.Builder, c *cobra.Command) {
 		if c.Long != "" {
 			text = strings.TrimSpace(c.Long)
 		}
+		text = strings.ReplaceAll(text, "\n  ", "\n    ") // what a help text indents Markdown would run together
 		fmt.Fprintf(b, "\n## `%s`\n\n%s\n", strings.TrimSuffix(c.UseLine(), " [flags]"), text)
+		if c.Example != "" {
+			fmt.Fprintf(b, "\n```sh\n%s\n```\n", strings.TrimPrefix(strings.ReplaceAll(c.Example, "\n  ", "\n"), "  "))
+		}
 		writeFlags(b, c)
 	}
 	for _, child := range c.Commands() {

@@ -46,7 +46,7 @@ func (a *app) serve(ctx context.Context, path string) error {
 	if err := forbidCoreDumps(); err != nil {
 		log.Warn("a crash may write secrets into a core dump", "cause", err.Error())
 	}
-	for _, warning := range cfg.Warnings {
+	for _, warning := range slices.Concat(cfg.Warnings, cookieWarnings(cfg)) { // those about providers are the host's
 		log.Warn(warning)
 	}
 	hangups := make(chan os.Signal, 1)

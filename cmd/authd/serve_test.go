@@ -111,6 +111,39 @@ func TestServeUntilToldToStop(t *testing.T) {
 	}
 }
 
+// What "config check" warns of, the log of a server says too: nobody could sign in, or nobody would get back.
+func TestServeWarns(t *testing.T) {
+	dir := t.TempDir()
+	document := "[[apps]]\nhost = \"app.example.com\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "authd.toml"), []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"AUTHD_SERVER_LISTEN=127.0.0.1:0", "AUTHD_SERVER_PUBLIC_URL=https://auth.example.com", "AUTHD_SERVER_PLUGINS_DIR=" + dir}
+	s := startServer(t, dir, environ...)
+	var warned []string
+	for { // all that is said before it listens
+		line := s.logged(t, "")
+		message, _ := line["@message"].(string)
+		if strings.HasPrefix(message, "authd is listening") {
+			break
+		}
+		if line["@level"] == "warn" {
+			what, _, _ := strings.Cut(message, "; ")
+			warned = append(warned, what)
+		}
+	}
+	want := []string{"the login does not reach app.example.com: session.cookie_domain is not set", "no provider is on, so nobody can sign in"}
+	for _, what := range want {
+		if n := len(slices.DeleteFunc(slices.Clone(warned), func(w string) bool { return w != what })); n != 1 {
+			t.Errorf("%d warnings %q among %q, want 1", n, what, warned)
+		}
+	}
+	s.signal(t, syscall.SIGTERM)
+	if code := s.end(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // Threat 154: a crash leaves no core dump with the keys in it.
 func TestServeForbidsCoreDumps(t *testing.T) {
 	s := startServer(t, t.TempDir(), "AUTHD_SERVER_LISTEN=127.0.0.1:0", "AUTHD_SERVER_PUBLIC_URL=https://auth.example.com")

@@ -6,6 +6,7 @@
 //	budgets.go  length of functions, files, interfaces and import chains; share of tests
 //	state.go    no init, no package-level variable that changes
 //	docs.go     every exported symbol is documented
+//	secrets.go  secrets are compared in constant time
 //	house.go    names of packages, markers, tests that wait or skip, shape of plugins
 //
 // A rule sees the files of every platform: it reads them with go/parser and needs no
@@ -78,6 +79,7 @@ func Rules() []Rule {
 		{"no init", NoInit},
 		{"no changing variables", NoChangingVariables},
 		{"documented", Documented},
+		{"secret compares", SecretCompares},
 		{"package names", PackageNames},
 		{"markers", Markers},
 		{"tests wait for the thing", TestsWait},

@@ -26,6 +26,7 @@ const (
 	PluginKept        Kind = "plugin_kept" // a new plugin or configuration could not take over
 	Reloaded          Kind = "config_reloaded"
 	ReloadRefused     Kind = "config_refused"
+	KeysChanged       Kind = "keys_changed" // those that sign what apps are told were made, rotated or revoked
 )
 
 // Event is what happened. Empty fields are left out of the line. No field may hold a token, code, secret, cookie or

@@ -31,6 +31,7 @@ const secretValue = `\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'&,;}\])]+`
 var (
 	secretField = regexp.MustCompile(`^(?i:` + secretName + `|authorization|proxy-authorization|cookie|set-cookie|state|nonce)$`)
 	secretPair  = regexp.MustCompile(`(?i)\b(` + secretName + `)((?:\\*["'])?\s*[:=]\s*)(?:` + secretValue + `)`)
+	pathEnd     = regexp.MustCompile(`^(?:\\*")?: $`)
 	codePair    = regexp.MustCompile(`(?i)\b((?:device_|user_)?code|state|nonce)(=|(?:\\*")\s*:\s*)(` + secretValue + `)`)
 	headerPair  = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)((?:\\*["'])?\s*[:=][\s\["'\\(]*)[^"'\r\n]+`)
 	credential  = regexp.MustCompile(`(?i)\b(bearer|basic|dpop)\s+[a-z0-9._~+/=-]{8,}`)
@@ -105,12 +106,33 @@ func (r *redactor) redact(text string) string {
 		text = credential.ReplaceAllString(text, "${1} "+masked)
 	}
 	if holds(secretWords) {
-		text = secretPair.ReplaceAllString(text, "${1}${2}"+masked)
+		text = maskPairs(text)
 	}
 	if holds(codeWords) {
 		text = codePair.ReplaceAllStringFunc(text, maskCode)
 	}
 	return text
+}
+
+// maskPairs masks the values of secret fields. A name after a "/" and before a ": " that no quoted value follows is the
+// end of an address, as in Post "https://github.com/login/oauth/access_token": dial tcp, and what was said about it
+// stays; it is looked through on its own, since it may name a field.
+func maskPairs(text string) string {
+	var b strings.Builder
+	for {
+		at := secretPair.FindStringSubmatchIndex(text)
+		if at == nil {
+			return b.String() + text
+		}
+		name, value, end := at[2], at[5], at[1]
+		if name > 0 && text[name-1] == '/' && pathEnd.MatchString(text[at[4]:value]) && !strings.ContainsRune(`"'\`, rune(text[value])) {
+			b.WriteString(text[:value])
+			text = text[value:]
+			continue
+		}
+		b.WriteString(text[:value] + masked)
+		text = text[end:]
+	}
 }
 
 // maskCode masks an authorization code, state or nonce, and leaves code=404.

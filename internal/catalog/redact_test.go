@@ -51,6 +51,10 @@ func TestRedactShapes(t *testing.T) {
 		"map[refresh_token:" + s + "]", "{AccessToken:" + s + " TokenType:Bearer}", "ClientSecret:" + s,
 		"Authorization: Bearer " + s, "map[Authorization:[Basic " + s + "] Accept:[x]]", `"authorization":"DPoP ` + s + `"`,
 		"sent Bearer " + s, "Cookie: authd=" + s, "password=" + s, "OAUTH_GITHUB_CLIENT_SECRET=" + s,
+		"https://idp.example/access_token=" + s, "https://idp.example/access_token:" + s, "https://idp.example/access_token : " + s,
+		"https://idp.example/?access_token: " + s, "https://idp.example/access_token: refresh_token=" + s + " was refused",
+		`Post "https://idp.example/access_token": client_secret="` + s + `"`, `{"a/access_token": "` + s + `"}`, `{\"a/access_token\": \"` + s + `\"}`,
+		"https://idp.example/access_token: '" + s + "'", "https://idp.example/access_token: access_token: " + s,
 		"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJTM0NSRVQifQ.S3CRET-value", "token eyJhbGciOiJSUzI1NiJ9S3CRET-value",
 	} {
 		if got := r.redact(text); strings.Contains(got, "S3CRET") || !strings.Contains(got, masked) {
@@ -65,6 +69,9 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		"listening on 127.0.0.1:80", "rpc error: code = Unauthenticated desc = invalid_grant",
 		"answered code=503 after 2s", "exit status: 1", "state: ready", "invalid character '}' in JSON",
 		"GET https://idp.example/.well-known/openid-configuration: 404", "",
+		"https://github.com/login/oauth/access_token: dial tcp: lookup github.com: no such host",
+		`Post "http://127.0.0.1:8080/login/oauth/access_token": dial tcp 127.0.0.1:8080: connect: connection refused`,
+		`error="Post \"https://idp.example/access_token\": context deadline exceeded"`,
 	} {
 		if got := r.redact(text); got != text {
 			t.Errorf("redact(%q) = %q", text, got)
@@ -135,6 +142,26 @@ func TestRedactAlways(t *testing.T) {
 		before, after := rapid.String().Draw(t, "before"), rapid.String().Draw(t, "after")
 		if got := r.redact(before + secret + after); strings.Contains(got, secret) {
 			t.Fatalf("redact = %q", got)
+		}
+	})
+}
+
+// Threat 154: whatever was said before a field, its value is gone, and only the end of an address passes for none.
+func FuzzRedactPairs(f *testing.F) {
+	for _, before := range []string{"", "https://idp.example/access_token: ", `Post "https://idp.example/access_token": dial tcp `, `{"x":"`, "/client_secret: /"} {
+		f.Add(before)
+	}
+	r := newRedactor(nil)
+	f.Fuzz(func(t *testing.T, before string) {
+		const s = "S3CRET-value"
+		for _, field := range []string{" x refresh_token=" + s, " x client_secret: " + s, ` x "access_token": "` + s + `"`, " x /access_token=" + s} {
+			if got := r.redact(before + field); strings.Contains(got, s) {
+				t.Errorf("redact(%q) = %q", before+field, got)
+			}
+		}
+		pairs := secretPair.ReplaceAllString(before, "${1}${2}"+masked)
+		if got := maskPairs(before); got != pairs && !strings.Contains(before, "/") {
+			t.Errorf("maskPairs(%q) = %q, want %q where there is no address", before, got, pairs)
 		}
 	})
 }

@@ -95,16 +95,22 @@ func quoted(value string) string {
 
 // didYouMean returns `did you mean "x"?` for the candidate closest to name, or "".
 func didYouMean(name string, candidates []string) string {
+	best := nearest(name, candidates)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// nearest returns the candidate that name may be a slip for, or "".
+func nearest(name string, candidates []string) string {
 	best, least := "", min(max(2, len(name)/4), len(name)/2)+1
 	for _, c := range candidates {
 		if d := distance(name, c); d < least {
 			best, least = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // distance counts the insertions, deletions and replacements that make b of a (Levenshtein).

@@ -128,7 +128,7 @@ func tomlValue(v reflect.Value) string {
 	case string:
 		return tomlString(value)
 	case time.Duration:
-		return tomlString(value.String())
+		return tomlString(shortDuration(value))
 	case map[string]string:
 		var pairs []string
 		for _, name := range slices.Sorted(maps.Keys(value)) {
@@ -145,6 +145,18 @@ func tomlValue(v reflect.Value) string {
 		elements[i] = tomlString(v.Index(i).String())
 	}
 	return "[" + strings.Join(elements, ", ") + "]"
+}
+
+// shortDuration writes a duration as people do: 720h rather than 720h0m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func tomlKey(name string) string {

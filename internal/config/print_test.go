@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -40,8 +41,8 @@ url = "file:authd.db"
 [session]
 secret = ["***"]
 cookie_name = "authd"
-lifetime = "720h0m0s"
-idle_timeout = "168h0m0s"
+lifetime = "720h"
+idle_timeout = "168h"
 
 [login]
 title = "Say \"hi\"\u0009to \\ us \u0007"
@@ -101,6 +102,34 @@ func TestWrittenIsReadAgain(t *testing.T) {
 		if diff := cmp.Diff(c, load(t, b.String()), values()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s\n%s", name, diff, b.String())
 		}
+	}
+}
+
+// Durations are printed as people write them, and read again as the same.
+func TestPrintedDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		720 * time.Hour: "720h", 20 * time.Minute: "20m", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 100 * time.Hour: "100h",
+		time.Hour + time.Second: "1h0m1s", 90 * time.Second: "1m30s", 61 * time.Minute: "1h1m", time.Hour + 10*time.Second: "1h0m10s",
+		30 * time.Second: "30s", 1500 * time.Millisecond: "1.5s", time.Hour + time.Millisecond: "1h0m0.001s",
+	} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("%v is printed as %q, want %q", d, got, want)
+		}
+		c := load(t, minimal)
+		c.Session.Lifetime, c.Session.IdleTimeout = 9600*time.Hour, d
+		var b bytes.Buffer
+		if err := c.write(&b, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "\nidle_timeout = \""+want+"\"\n") {
+			t.Errorf("%v is not printed as %q:\n%s", d, want, b.String())
+		}
+		if got := load(t, b.String()).Session; got.IdleTimeout != d || got.Lifetime != 9600*time.Hour {
+			t.Errorf("%v is read again as %v, and the lifetime as %v", d, got.IdleTimeout, got.Lifetime)
+		}
+	}
+	if got := shortDuration(0); got != "0s" {
+		t.Errorf("0 is printed as %q", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,8 +36,8 @@ func types() []sdk.Type {
 	}
 }
 
-func github() []string {
-	return []string{"OAUTH_GITHUB_CLIENT_ID=gh-id", "OAUTH_GITHUB_CLIENT_SECRET=gh-secret"}
+func github(more ...string) []string {
+	return append([]string{"OAUTH_GITHUB_CLIENT_ID=gh-id", "OAUTH_GITHUB_CLIENT_SECRET=gh-secret"}, more...)
 }
 
 func keycloak(more ...string) []string {
@@ -374,22 +375,47 @@ func TestProviderFaults(t *testing.T) {
 }
 
 func TestEnvironmentWarnings(t *testing.T) {
+	const nobody = "no provider is on, so nobody can sign in; set what a type needs, which authd plugin describe TYPE shows"
 	for _, test := range []struct {
 		name, document string
 		environ, want  []string
 	}{
-		{"nothing", "", nil, nil},
+		{"nothing", "", nil, []string{nobody}},
 		{"all", "", github(), nil},
-		{"half", "", github()[:1], []string{"provider github is off: OAUTH_GITHUB_CLIENT_ID is set, but not OAUTH_GITHUB_CLIENT_SECRET; set what is missing, or unset the rest"}},
-		{"most", "", keycloak()[:3], []string{"provider keycloak is off: OAUTH_KEYCLOAK_CLIENT_ID, OAUTH_KEYCLOAK_CLIENT_SECRET, OAUTH_KEYCLOAK_REALM are set, but not OAUTH_KEYCLOAK_BASE_URL; set what is missing, or unset the rest"}},
+		{"half", "", github()[:1], []string{"provider github is off: OAUTH_GITHUB_CLIENT_ID is set, but not OAUTH_GITHUB_CLIENT_SECRET; set what is missing, or unset the rest", nobody}},
+		{"most", "", keycloak()[:3], []string{"provider keycloak is off: OAUTH_KEYCLOAK_CLIENT_ID, OAUTH_KEYCLOAK_CLIENT_SECRET, OAUTH_KEYCLOAK_REALM are set, but not OAUTH_KEYCLOAK_BASE_URL; set what is missing, or unset the rest", nobody}},
 		{"half, with a table", "[[providers]]\nid = \"github\"\nclient_secret = \"a\"\n", github()[:1], nil},
-		{"no plugin", "", []string{"OAUTH_OKTA_CLIENT_ID=a"}, []string{"OAUTH_OKTA_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; put the plugin into plugins"}},
+		{"no plugin", "", []string{"OAUTH_OKTA_CLIENT_ID=a"}, []string{"OAUTH_OKTA_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; put the plugin into plugins; if it is there, authd plugin list tells why it is not used", nobody}},
+		{"misspelt", "", []string{"OAUTH_GITHB_CLIENT_ID=a"}, []string{`OAUTH_GITHB_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; did you mean "OAUTH_GITHUB_CLIENT_ID"? Or put the plugin into plugins; if it is there, authd plugin list tells why it is not used`, nobody}},
+		{"misspelt name of its type's own", "", []string{"OAUTH_COGNTO_CLIENT_ID=a"}, []string{`OAUTH_COGNTO_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; did you mean "OAUTH_COGNITO_CLIENT_ID"? Or put the plugin into plugins; if it is there, authd plugin list tells why it is not used`, nobody}},
+		{"like one that is set", "", github("OAUTH_GITLAB_CLIENT_ID=a"), []string{"OAUTH_GITLAB_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; put the plugin into plugins; if it is there, authd plugin list tells why it is not used"}},
+		{"like the id of a table", "[[providers]]\nid = \"my-git\"\ntype = \"github\"\n", []string{"OAUTH_MI_GIT_CLIENT_ID=a"}, []string{`OAUTH_MI_GIT_CLIENT_ID is set, but no plugin and no [[providers]] table has a use for it; did you mean "OAUTH_MY_GIT_CLIENT_ID"? Or put the plugin into plugins; if it is there, authd plugin list tells why it is not used`}},
 		{"a table's id", "[[providers]]\nid = \"my-git\"\ntype = \"github\"\n", []string{"OAUTH_MY_GIT_CLIENT_ID=a"}, nil},
-		{"empty", "", []string{"OAUTH_OKTA_CLIENT_ID=", "OAUTH_GITHUB_CLIENT_ID="}, nil},
+		{"empty", "", []string{"OAUTH_OKTA_CLIENT_ID=", "OAUTH_GITHUB_CLIENT_ID="}, []string{nobody}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := load(t, minimal+test.document, test.environ...)
 			if diff := cmp.Diff(test.want, c.EnvironmentWarnings(types(), test.environ), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A plugin that is there and serves nothing need not be put there.
+func TestEnvironmentWarningsOfARefusedPlugin(t *testing.T) {
+	for name, path := range map[string]string{"beside others": "authd-provider-my-okta", "in a directory of its own": "my-okta/authd-provider-my-okta"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, "#!/bin/sh\n", 0o777)
+			environ := github("OAUTH_MY_OKTA_CLIENT_ID=a")
+			c := load(t, minimal, append(environ, "AUTHD_SERVER_PLUGINS_DIR="+t.TempDir()+","+dir)...)
+			want := []string{"OAUTH_MY_OKTA_CLIENT_ID is set, but " + path + " was refused, or does not serve type my-okta; authd plugin list tells why"}
+			if diff := cmp.Diff(want, c.EnvironmentWarnings(types(), environ)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +15,7 @@ import (
 // nameSetting is the setting that renames a provider that the environment made (OAUTH_KEYCLOAK_NAME).
 const nameSetting = "name"
 
-var clientIDName = regexp.MustCompile(`^OAUTH_[A-Z0-9_]+_CLIENT_ID$`)
+var clientIDName = regexp.MustCompile(`^OAUTH_([A-Z0-9_]+)_CLIENT_ID$`)
 
 // envName is the name in the environment of a setting of the provider with that id. The provider whose id equals its
 // type has the names that the type declares; any other has names of its own, so that two providers of one type don't
@@ -131,7 +133,8 @@ func (d *draft) rename(name, env string, taken map[string]bool) {
 }
 
 // EnvironmentWarnings names what the environment sets for providers without any effect: half of what a type needs,
-// or the client of a type that no plugin serves. types are all that the plugins serve.
+// or the client of a type that no plugin serves. It also tells when nobody can sign in, since no provider is on.
+// types are all that the plugins serve.
 func (c *Config) EnvironmentWarnings(types []sdk.Type, environ []string) []string {
 	env := environment(environ)
 	var warnings []string
@@ -151,10 +154,49 @@ func (c *Config) EnvironmentWarnings(types []sdk.Type, environ []string) []strin
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if clientIDName.MatchString(name) && env[name] != "" && !used[name] {
-			warnings = append(warnings, name+" is set, but no plugin and no [[providers]] table has a use for it; put the plugin into "+c.pluginsDir())
+			warnings = append(warnings, name+" is set, but "+c.useless(name, used, env))
 		}
 	}
+	if len(c.Providers) == 0 && len(c.fromEnvironment(types, env)) == 0 {
+		warnings = append(warnings, "no provider is on, so nobody can sign in; set what a type needs, which authd plugin describe TYPE shows")
+	}
 	return warnings
+}
+
+// useless says why the client id of that name has no effect, and what to do. used are the names that would have one.
+func (c *Config) useless(name string, used map[string]bool, env map[string]string) string {
+	prefix := clientIDName.FindStringSubmatch(name)[1]
+	typeName := strings.ToLower(strings.ReplaceAll(prefix, "_", "-"))
+	if path := c.pluginFile(typeName); path != "" {
+		return path + " was refused, or does not serve type " + typeName + "; authd plugin list tells why"
+	}
+	var free []string // what is set already was meant for itself
+	for other := range used {
+		if m := clientIDName.FindStringSubmatch(other); m != nil && env[other] == "" {
+			free = append(free, m[1])
+		}
+	}
+	slices.Sort(free)
+	mend := "put"
+	if near := nearest(prefix, free); near != "" {
+		mend = fmt.Sprintf("did you mean %q? Or put", "OAUTH_"+near+"_CLIENT_ID")
+	}
+	return "no plugin and no [[providers]] table has a use for it; " + mend + " the plugin into " + c.pluginsDir() +
+		"; if it is there, authd plugin list tells why it is not used"
+}
+
+// pluginFile is where a plugin of that name stands in the plugins directories, whether it may be run or not; "" if
+// there is none.
+func (c *Config) pluginFile(name string) string {
+	file := "authd-provider-" + name
+	for _, dir := range c.Server.PluginsDir {
+		for _, path := range []string{filepath.Join(dir, file), filepath.Join(dir, name, file)} {
+			if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+				return path
+			}
+		}
+	}
+	return ""
 }
 
 func isOrAre(names []string) string {

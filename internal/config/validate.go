@@ -151,7 +151,7 @@ func (k checker) lifetimes() {
 	if s.IdleTimeout <= 0 {
 		k.fault("session.idle_timeout", "is not above zero", `write it like "168h"`)
 	} else if s.IdleTimeout > s.Lifetime && s.Lifetime > 0 {
-		k.fault("session.idle_timeout", fmt.Sprintf("%s is longer than session.lifetime, %s", s.IdleTimeout, s.Lifetime), "make it at most as long")
+		k.fault("session.idle_timeout", fmt.Sprintf("%s is longer than session.lifetime, %s", shortDuration(s.IdleTimeout), shortDuration(s.Lifetime)), "make it at most as long")
 	}
 }
 

@@ -217,7 +217,7 @@ func TestLifetimes(t *testing.T) {
 	}{
 		{time.Hour, time.Hour, ""},
 		{9600 * time.Hour, time.Hour, ""},
-		{time.Hour, time.Hour + 1, "is longer than session.lifetime, 1h0m0s"},
+		{time.Hour, time.Hour + 1, "is longer than session.lifetime, 1h"},
 		{0, time.Hour, "session.lifetime: is not above zero"},
 		{-time.Hour, time.Hour, "session.lifetime: is not above zero"},
 		{time.Hour, 0, "session.idle_timeout: is not above zero"},

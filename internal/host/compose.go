@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/authd/authd/internal/audit"
@@ -98,13 +99,24 @@ func (s *Server) ownSecret(ctx context.Context) ([]byte, error) {
 // composeKeys makes the keys that sign what apps are told.
 func (s *Server) composeKeys(ctx context.Context, _ Options) (err error) {
 	s.signer, err = keys.NewSigner(ctx, keys.SignerConfig{
-		Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Warn: s.log.Warn, Info: s.log.Info,
+		Name: "identity", Store: s.store, Ring: s.ring, TokenLife: identityLife, Warn: s.log.Warn, Info: s.log.Info, Changed: s.keysChanged,
 	})
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.signer.Close(); return nil })
 	return nil
+}
+
+// keysChanged tells the log and the audit log which keys sign now, and which will.
+func (s *Server) keysChanged(all []keys.KeyInfo) {
+	said := make([]string, len(all))
+	for i, key := range all {
+		said[i] = fmt.Sprintf("%s %s from %s", key.State, key.ID, key.From.Format(time.RFC3339))
+	}
+	cause := strings.Join(said, ", ")
+	s.log.Info("signing keys were changed", "keys", cause)
+	s.audit.Write(audit.Event{Kind: audit.KeysChanged, Cause: cause})
 }
 
 // composeProviders makes what a reload can replace, and the catalog that runs the providers.

@@ -94,3 +94,21 @@ func TestAuditTrail(t *testing.T) {
 		t.Errorf("plugins: %v", got)
 	}
 }
+
+// Threat 156: that the keys by which apps believe authd were changed is an event of its own, with the keys it left.
+func TestAuditOfKeys(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{})
+	made := s.trail(t, audit.KeysChanged)
+	if len(made) != 1 || !strings.Contains(made[0]["cause"], "current "+s.server.signer.KeyID()+" from ") {
+		t.Fatalf("keys in the audit log after the first start: %v, want those that were made", made)
+	}
+	next, err := s.server.signer.Rotate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.trail(t, audit.KeysChanged)
+	if len(got) != 2 || !strings.Contains(got[1]["cause"], next.ID) {
+		t.Errorf("keys in the audit log after a rotation: %v, want %s named", got, next.ID)
+	}
+}

@@ -158,9 +158,7 @@ func (s *Signer) write(ctx context.Context, next record, version uint64, now tim
 	if err := s.take(&view{record: next, version: version}, now); err != nil {
 		return err
 	}
-	states := next.infos(now)
-	s.Info("signing keys were changed", "signer", s.Name, "keys", len(states),
-		"current", next.Keys[next.currentAt(now.UnixMilli())].ID, "next", states[len(states)-1].ID, "next_from", states[len(states)-1].From)
+	s.Changed(next.infos(now))
 	return nil
 }
 

@@ -66,6 +66,8 @@ type SignerConfig struct {
 	// Warn is told what an operator should look into, Info what has changed as it should, each in a message and then names
 	// and values; nil: nobody is.
 	Warn, Info func(msg string, args ...any)
+	// Changed is told all keys when this instance has made, rotated, revoked or resealed them; nil: nobody is.
+	Changed func([]KeyInfo)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -108,6 +110,9 @@ func NewSigner(ctx context.Context, cfg SignerConfig) (*Signer, error) {
 		if *tell == nil {
 			*tell = func(string, ...any) {}
 		}
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func([]KeyInfo) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -399,6 +399,28 @@ func TestReturnToIsBoundToTheLogin(t *testing.T) {
 	}
 }
 
+// Threat 80: a target is checked where it is used, too. What was allowed when the login began, and no longer is when it
+// ends, leads home; sealed in the cookie it is authd's own, and yet nobody's permission for ever.
+func TestReturnToIsCheckedAgain(t *testing.T) {
+	const target = "https://app.example.com/deep"
+	for _, c := range []struct {
+		allowed []string // at the callback
+		want    string
+	}{{[]string{"https://app.example.com"}, target}, {nil, "/"}} {
+		w := newWorld(t)
+		params := answer(w.start(target).Get("state"))
+		now, err := NewReturnTo("https://auth.example.com", c.allowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.flow.ReturnTo = now.Check
+		done, err := w.finish(params)
+		if err != nil || done.ReturnTo != c.want {
+			t.Errorf("with %q allowed at the callback: ReturnTo = %q, %v; want %q", c.allowed, done.ReturnTo, err, c.want)
+		}
+	}
+}
+
 func TestFormPost(t *testing.T) {
 	w := newWorld(t)
 	w.provider.params.Params.Set("response_mode", "form_post")

@@ -91,7 +91,7 @@ func (a *Apps) add(rules *compiler, given App) error {
 	hosts[at] = made
 	var faults []error
 	for i, r := range given.Rules {
-		rule, err := rules.appRule(fmt.Sprintf("app %s rule %d", given.Host, i), r)
+		rule, err := rules.appRule(fmt.Sprintf("rule %d of app %s", i, given.Host), r)
 		faults = append(faults, err)
 		made.rules = append(made.rules, rule)
 		made.byMethod = made.byMethod || len(rule.methods) > 0 || rule.allow != nil && rule.allow.readsMethod

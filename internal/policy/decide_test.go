@@ -85,9 +85,9 @@ func TestDecide(t *testing.T) {
 func TestReasonNamesTheRule(t *testing.T) {
 	all := apps(t, shop())
 	for path, want := range map[string]string{
-		"/admin/x":   "denied by rule app shop.example.com rule 2",
-		"/admin//x":  "denied by rule app shop.example.com rule 2; the request is ambiguous (it holds //), so every rule of the app counts",
-		"/home/xy/z": "denied by rule app shop.example.com rule 5",
+		"/admin/x":   "denied by rule 2 of app shop.example.com",
+		"/admin//x":  "denied by rule 2 of app shop.example.com; the request is ambiguous (it holds //), so every rule of the app counts",
+		"/home/xy/z": "denied by rule 5 of app shop.example.com",
 	} {
 		d := all.Decide(context.Background(), Request{Host: "shop.example.com", Path: path, Method: "GET"}, NewPerson(bob()))
 		if d.Reason == nil || d.Reason.Error() != want {

@@ -185,14 +185,14 @@ func (r *Rule) Allow(ctx context.Context, person *Person) error {
 
 func (r *Rule) ask(ctx context.Context, q *question) error {
 	if q.person == nil {
-		return fmt.Errorf("%w by rule %s: nobody is signed in", ErrDenied, r.name)
+		return fmt.Errorf("%w by %s: nobody is signed in", ErrDenied, r.name)
 	}
 	out, _, err := r.program.ContextEval(ctx, q)
 	if err != nil {
-		return fmt.Errorf("%w by rule %s: %v", ErrDenied, r.name, err)
+		return fmt.Errorf("%w by %s: %v", ErrDenied, r.name, err)
 	}
 	if allowed, ok := out.Value().(bool); !ok || !allowed {
-		return fmt.Errorf("%w by rule %s", ErrDenied, r.name)
+		return fmt.Errorf("%w by %s", ErrDenied, r.name)
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func NewAdmission(everybody string, providers map[string]string) (*Admission, er
 	}
 	a.everybody = add("access.allow", everybody)
 	for id, expression := range providers {
-		a.providers[id] = add("provider "+id+": allow", expression)
+		a.providers[id] = add("allow of provider "+id, expression)
 	}
 	return a, errors.Join(faults...)
 }

@@ -132,17 +132,20 @@ func TestAdmission(t *testing.T) {
 	if err := a.Admit(context.Background(), ada()); err != nil {
 		t.Errorf("ada was denied: %v", err)
 	}
-	for name, change := range map[string]func(*identity.User){
-		"global rule":    func(u *identity.User) { u.EmailVerified = false },
-		"provider rule":  func(u *identity.User) { u.Claims = json.RawMessage(`{"hd":"evil.org"}`) },
-		"claim missing":  func(u *identity.User) { u.Claims = nil },
-		"claims garbled": func(u *identity.User) { u.Claims = json.RawMessage(`{`) },
-		"other provider": func(u *identity.User) { u.Provider = "github" },
+	for name, test := range map[string]struct {
+		change func(*identity.User)
+		want   string
+	}{
+		"global rule":    {func(u *identity.User) { u.EmailVerified = false }, "denied by access.allow"},
+		"provider rule":  {func(u *identity.User) { u.Claims = json.RawMessage(`{"hd":"evil.org"}`) }, "denied by allow of provider google"},
+		"claim missing":  {func(u *identity.User) { u.Claims = nil }, "denied by allow of provider google: no such key: hd"},
+		"claims garbled": {func(u *identity.User) { u.Claims = json.RawMessage(`{`) }, "denied by allow of provider google: the claims can't be read"},
+		"other provider": {func(u *identity.User) { u.Provider = "github" }, "denied by allow of provider github"},
 	} {
 		u := ada()
-		change(u)
-		if err := a.Admit(context.Background(), u); !errors.Is(err, ErrDenied) {
-			t.Errorf("%s: got %v, want ErrDenied", name, err)
+		test.change(u)
+		if err := a.Admit(context.Background(), u); !errors.Is(err, ErrDenied) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want ErrDenied and %q", name, err, test.want)
 		}
 	}
 	if _, err := NewAdmission(`1`, map[string]string{"google": `2`}); err == nil ||

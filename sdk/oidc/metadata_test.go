@@ -47,13 +47,29 @@ func TestIssuerIsComparedByteByByte(t *testing.T) {
 }
 
 func TestIssuerMustBeAURL(t *testing.T) {
-	for _, issuer := range []string{"", "idp.example.com", "http://idp.example.com", "https://idp.example.com/?a=b", "https://idp.example.com/#a", "ftp://idp.example.com"} {
+	for issuer, want := range map[string]string{
+		"":                               `issuer can't be used: "" is no https URL; an issuer is like https://idp.example.com`,
+		"idp.example.com":                `issuer can't be used: "idp.example.com" is no https URL; an issuer is like https://idp.example.com`,
+		"ftp://idp.example.com":          `issuer can't be used: "ftp://idp.example.com" is no https URL; an issuer is like https://idp.example.com`,
+		"https:///":                      `issuer can't be used: "https:///" names no host; an issuer is like https://idp.example.com`,
+		"https://idp.example.com:x":      `issuer can't be used: it does not parse as a URL; an issuer is like https://idp.example.com`,
+		"http://idp.example.com":         `issuer can't be used: "http://idp.example.com" is not encrypted; use https, or set insecure_http = true on this provider if the network is yours`,
+		"https://idp.example.com/?a=b":   `issuer can't be used: "https://idp.example.com/?a=b" holds a query; take it out`,
+		"https://idp.example.com/#a":     `issuer can't be used: "https://idp.example.com/#a" has a fragment; take it out`,
+		"https://a:hush@idp.example.com": `issuer can't be used: the URL for idp.example.com holds a user name; take it out`,
+	} {
 		_, err := oidc.New(t.Context(), sdkConfig(t), oidc.Config{Issuer: issuer, ClientID: "demo"})
-		if got := typed(t, err); got.Source != sdk.SourceConfig || got.Diagnostics[0].Setting != "issuer" {
-			t.Errorf("issuer %q: got %v, want source config naming issuer", issuer, err)
+		if got := typed(t, err); got.Source != sdk.SourceConfig || got.Diagnostics[0].Setting != "issuer" || got.Diagnostics[0].String() != want {
+			t.Errorf("issuer %q: got %v, want source config and %q", issuer, err, want)
 		}
 	}
-	_, err := oidc.New(t.Context(), sdkConfig(t), oidc.Config{Issuer: "https://idp.example.com"})
+	config := oidc.Config{Issuer: "https://idp.example.com", ClientID: "demo", IssuerSetting: "domain"}
+	config.Logout.URL = "ftp://idp.example.com/logout"
+	_, err := oidc.New(t.Context(), sdkConfig(t), config)
+	if got := typed(t, err).Diagnostics[0].String(); got != `domain can't be used for the logout page: "ftp://idp.example.com/logout" is no https URL` {
+		t.Errorf("logout page: got %q", got)
+	}
+	_, err = oidc.New(t.Context(), sdkConfig(t), oidc.Config{Issuer: "https://idp.example.com"})
 	if got := typed(t, err); got.Source != sdk.SourceConfig || got.Diagnostics[0].Setting != "client_id" {
 		t.Errorf("without a client id: got %v, want source config naming client_id", err)
 	}

@@ -60,12 +60,12 @@ func (p *Provider) begin(ctx context.Context) (*metadata, error) {
 	if c.IssuerPattern != nil {
 		issuer = c.discovery()
 	}
-	if err := oauth2.ValidateEndpoint(issuer, p.insecure); err != nil || strings.Contains(issuer, "?") {
-		return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no issuer: %q is not an https URL without a query (%v)", issuer, err)
+	if fault := issuerFault(issuer, p.insecure); fault != "" {
+		return nil, sdk.ConfigErrorf(c.issuerSetting(), "can't be used: %s", fault)
 	}
 	if c.Logout.URL != "" {
 		if err := oauth2.ValidateEndpoint(c.Logout.URL, p.insecure); err != nil {
-			return nil, sdk.ConfigErrorf(c.issuerSetting(), "makes no logout page: %v", err)
+			return nil, sdk.ConfigErrorf(c.issuerSetting(), "can't be used for the logout page: %s", endpointFault(err))
 		}
 	}
 	for _, one := range c.Endpoint.all() {
@@ -88,6 +88,28 @@ func (p *Provider) begin(ctx context.Context) (*metadata, error) {
 		p.config.Issuer, p.config.Discovery, p.config.IssuerPattern = m.issuer, c.discovery(), nil
 	}
 	return m, err
+}
+
+// issuerFault says why a URL is not an issuer (OpenID Connect Discovery 1.0 section 3: https, no query, no fragment) and
+// how to mend it; "" if it may be one.
+func issuerFault(issuer string, insecure bool) string {
+	err := oauth2.ValidateEndpoint(issuer, insecure)
+	switch {
+	case err == nil && strings.Contains(issuer, "?"):
+		return strconv.Quote(issuer) + " holds a query; take it out"
+	case err == nil:
+		return ""
+	}
+	fault := endpointFault(err)
+	if !strings.Contains(fault, "; ") {
+		fault += "; an issuer is like https://idp.example.com"
+	}
+	return fault
+}
+
+// endpointFault is the cause alone of an error of oauth2.ValidateEndpoint.
+func endpointFault(err error) string {
+	return strings.TrimPrefix(err.Error(), oauth2.ErrEndpoint.Error()+": ")
 }
 
 // metadata returns the metadata in use, read anew when they are old.
