@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -40,8 +41,7 @@ func NewHTTPClient(caPEM []byte) (*http.Client, error) {
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
 	return &http.Client{
-		Timeout: callTimeout,
-		Transport: &boundedTransport{limit: maxBodyBytes, next: &http.Transport{
+		Transport: &boundedTransport{limit: maxBodyBytes, timeout: callTimeout, next: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        config,
@@ -56,20 +56,29 @@ func NewHTTPClient(caPEM []byte) (*http.Client, error) {
 	}, nil
 }
 
-// boundedTransport bounds the body of each answer. It wraps the transport that decompresses, so that a small answer
-// that unpacks to a huge one is cut as well.
+// boundedTransport bounds the body of each answer and the time until it is read. It wraps the transport that
+// decompresses, so that a small answer that unpacks to a huge one is cut as well. The time is not left to
+// http.Client.Timeout, which starts two goroutines for each request that goes through a transport of others.
 type boundedTransport struct {
-	next  *http.Transport
-	limit int64
+	next    *http.Transport
+	limit   int64
+	timeout time.Duration
 }
 
 // RoundTrip sends the request once.
 func (t *boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	cancel := func() {}
+	if end, ok := r.Context().Deadline(); !ok || time.Until(end) > t.timeout {
+		var ctx context.Context
+		ctx, cancel = context.WithTimeout(r.Context(), t.timeout)
+		r = r.WithContext(ctx)
+	}
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: t.limit, limit: t.limit, status: resp.StatusCode}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: t.limit, limit: t.limit, status: resp.StatusCode, cancel: cancel}
 	return resp, nil
 }
 
@@ -80,6 +89,13 @@ type boundedBody struct {
 	io.ReadCloser
 	left, limit int64
 	status      int
+	cancel      func() // ends what watches the time
+}
+
+// Close closes the body.
+func (b *boundedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // Read reads one byte more than allowed, since only that tells a body of the very limit from a longer one.

@@ -119,8 +119,8 @@ func TestHTTPClientRefusesHugeHeaders(t *testing.T) {
 // Threat 44: a call ends after 10 s, and that is told apart from other failures. The test does not wait so long.
 func TestHTTPClientEndsSlowCalls(t *testing.T) {
 	client := newClient(t, nil)
-	if client.Timeout != 10*time.Second {
-		t.Errorf("got a timeout of %v, want 10s", client.Timeout)
+	if was := sdk.SetCallTimeout(client, 50*time.Millisecond); was != 10*time.Second {
+		t.Errorf("got a timeout of %v, want 10s", was)
 	}
 	stop := make(chan struct{})
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,6 @@ func TestHTTPClientEndsSlowCalls(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { close(stop) })
-	client.Timeout = 50 * time.Millisecond
 	_, _, err := getAll(t, client, s.URL)
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
