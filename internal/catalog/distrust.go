@@ -38,12 +38,23 @@ func text(name, value string, limit int) error {
 	switch {
 	case len(value) > limit:
 		return fmt.Errorf("%s has %d bytes, more than %d", name, len(value), limit)
+	case printableASCII(value):
+		return nil // as nearly all are; the next two take much longer to say so
 	case !utf8.ValidString(value):
 		return fmt.Errorf("%s is not UTF-8", name)
 	case strings.IndexFunc(value, unicode.IsControl) >= 0:
 		return fmt.Errorf("%s holds a control character", name)
 	}
 	return nil
+}
+
+func printableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // texts is text for a list.

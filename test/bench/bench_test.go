@@ -21,6 +21,18 @@ import (
 
 // The instruments themselves, before anybody believes them.
 
+// TestQuiet: the quarter below, of however many.
+func TestQuiet(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{[]float64{7}, 7}, {[]float64{9, 1, 5}, 1}, {[]float64{8, 2, 4, 100}, 4}} {
+		if got := quiet(c.values); got != c.want {
+			t.Errorf("quiet(%v) = %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		values []float64
