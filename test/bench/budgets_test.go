@@ -125,12 +125,13 @@ func BenchmarkBudgets(b *testing.B) {
 		name    string
 		measure func(*testing.B, *table)
 	}{
+		// These two go first: what others leave behind in this process disturbs them.
+		{"login", measureLogin},
+		{"call", measureCall},
 		{"check", measureCheck},
 		{"rate", measureRate},
 		{"nginx", measureNginx},
 		{"peer", measurePeer},
-		{"login", measureLogin},
-		{"call", measureCall},
 		{"start", measureStart},
 		{"restart", measureRestart},
 		{"swap", measureSwap},
