@@ -130,6 +130,11 @@ func maskPairs(text string) string {
 			text = text[value:]
 			continue
 		}
+		if next := strings.TrimRight(text[value:end], ":="); next != text[value:end] && secretField.MatchString(next) {
+			b.WriteString(text[:value]) // two names in a row: the value is that of the second
+			text = text[value:]
+			continue
+		}
 		b.WriteString(text[:value] + masked)
 		text = text[end:]
 	}
